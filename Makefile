@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# The commands that people type. Each installs what it needs first.
+
+BUILD := build
+KERNELS := 6.1 6.12 7
+PYTEST_ARGS ?=
+
+.PHONY: all setup user modules demo check check-fast check-fresh check-vm bench lint format clean
+
+all: user modules
+
+setup:
+	@lab/setup
+
+# User space: daemon, mirror, tools, their unit tests.
+user: setup
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --werror
+	@meson compile -C $(BUILD)
+
+# paradice.ko for every guest kernel, and the lab's test driver for every host kernel.
+modules: setup
+	@for k in $(KERNELS); do lab/build-module $$k kernel || exit 1; done
+	@for k in 6.1 7; do lab/build-module $$k lab/testdev || exit 1; done
+
+demo: user
+	@lab/demo
+
+# Everything: what continuous integration runs.
+check: lint check-fast check-vm
+
+# What needs no VM.
+check-fast: user
+	@meson test -C $(BUILD) --print-errorlogs
+
+check-vm: user modules
+	@/usr/bin/python3 -m pytest tests/vm $(PYTEST_ARGS)
+
+# Both commands inside a newly made Debian 12 tree.
+check-fresh: setup
+	@lab/check-fresh
+
+bench: user modules
+	@lab/bench
+
+lint: user
+	@lab/lint
+
+format:
+	@git ls-files '*.c' '*.h' | xargs -r clang-format -i
+
+clean:
+	@rm -rf $(BUILD)
