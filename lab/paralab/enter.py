@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a program inside a Debian tree of the cache, in a mount namespace of its own.
 
-    python3 enter.py TREE [--bind PATH]… [--overlay] -- ARGV…
+    python3 enter.py TREE [--bind PATH]… [--bind-at PATH PLACE]… [--overlay] -- ARGV…
 
 The new root is the tree, read-only, or with --overlay writable with every write forgotten at
-the end. The machine's /dev, /proc, /sys and each --bind PATH keep their places. All mounts
+the end. The machine's /dev, /proc, /sys and each --bind PATH keep their places; --bind-at
+puts PATH at PLACE. All mounts
 vanish with the program, which dies with the one that started it.
 """
 
@@ -80,12 +81,29 @@ def enter(tree, binds, overlay):
     cwd = os.getcwd()
     _check(libc.unshare(CLONE_NEWNS), "cannot make a mount namespace (are you root?)")
     root = make_root(tree, overlay)
-    for path in ["/dev", "/proc", "/sys", *binds]:
-        target = root + os.path.realpath(path)
+    for path, place in [(p, p) for p in ("/dev", "/proc", "/sys")] + binds:
+        target = root + os.path.realpath(place)
         _touch_place(path, target)
         mount(path, target, None, MS_BIND | MS_REC)
     os.chroot(root)
     os.chdir(cwd if os.path.isdir(cwd) else "/")
+
+
+def _execute(command):
+    # os.execvp would import more of Python's library, which is out of reach by now.
+    folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+    os.environ["PATH"] = ":".join(folders)
+    name = command[0]
+    error = None
+    for path in [name] if "/" in name else [f"{folder}/{name}" for folder in folders]:
+        try:
+            os.execv(path, command)
+        except OSError as failure:
+            error = failure
+            if not isinstance(failure, FileNotFoundError):
+                break
+    os.write(2, f"lab: cannot run {name}: {error.strerror}\n".encode())
+    os._exit(127)
 
 
 def main(argv):
@@ -95,26 +113,23 @@ def main(argv):
     while options:
         word = options.pop(0)
         if word == "--bind":
-            binds.append(options.pop(0))
+            binds.append((options[0], options.pop(0)))
+        elif word == "--bind-at":
+            binds.append((options.pop(0), options.pop(0)))
         elif word == "--overlay":
             overlay = True
         else:
             sys.exit(f"lab: enter: unknown option {word}")
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     enter(tree, binds, overlay)
-    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    try:
-        os.execvp(command[0], command)
-    except OSError as error:
-        print(f"lab: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
-        sys.exit(127)
+    _execute(command)
 
 
 def argv_for(tree, command, binds=(), overlay=False):
-    """The command line that runs command inside the tree."""
+    """The command line that runs command inside the tree; binds: paths, or (path, place)."""
     argv = [sys.executable, __file__, str(tree)]
-    for path in binds:
-        argv += ["--bind", str(path)]
+    for bind in binds:
+        argv += ["--bind-at", *map(str, bind)] if isinstance(bind, tuple) else ["--bind", str(bind)]
     if overlay:
         argv.append("--overlay")
     return [*argv, "--", *map(str, command)]

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the build leaves for the lab: user space programs and kernel modules."""
+
+import os
+from pathlib import Path
+
+from . import paths
+from .errors import LabError
+
+PROGRAM_FOLDERS = ("daemon", "mirror", "tools")
+
+
+def programs():
+    """{name: path} of the programs that meson built."""
+    found = {}
+    for folder in PROGRAM_FOLDERS:
+        for path in sorted((paths.BUILD / folder).glob("*")):
+            if path.is_file() and os.access(path, os.X_OK) and path.suffix == "":
+                found[path.name] = path
+    return found
+
+
+def daemon():
+    """The path of paradiced; LabError when it is not built."""
+    path = programs().get("paradiced")
+    if not path:
+        raise LabError("paradiced is not built: run `make` first")
+    return path
+
+
+def modules(release):
+    """{file name: path} of our modules for that kernel."""
+    return {p.name: p for p in sorted((paths.MODULES / release).glob("*.ko"))}
+
+
+def guest_module(release):
+    """The path of paradice.ko for that kernel; LabError when it is not built."""
+    path = Path(paths.MODULES / release / "paradice.ko")
+    if not path.exists():
+        raise LabError(f"paradice.ko is not built for {release}: run `make modules` first")
+    return path

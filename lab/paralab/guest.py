@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One guest: its daemon, its VM, its devices and the command in it."""
+
+import asyncio
+import shlex
+import signal
+
+from . import qemu
+from .errors import LabError
+from .host import MOUNT_9P, boot
+from .place import Agent
+
+SOCKET_SECONDS = 15
+NODE_SECONDS = 20
+
+
+class Guest:
+    """Guest number `number` on a host."""
+
+    def __init__(self, options, run, host, number):
+        self.options, self.run_folder, self.host, self.number = options, run, host, number
+        self.name = f"guest-{number}"
+        self.place = Agent(self.name)
+        self.daemon = None
+
+    @property
+    def socket(self):
+        """paradiced's socket for this guest, as the host names it; empty without devices."""
+        return f"{self.host.sockets}/{self.name}.sock" if self.options.device else ""
+
+    async def start(self):
+        """Starts daemon and VM and waits until the devices are there."""
+        if self.options.device:
+            await self._start_daemon()
+        await self._boot()
+        await self.place.output(self._setup_script(), "setting up the guest",
+                                timeout=NODE_SECONDS + 60)
+
+    async def _start_daemon(self):
+        argv = [str(self.host.programs / "paradiced"), "--vm", self.name, "--socket", self.socket]
+        for device in self.options.device:
+            argv += ["--device", device]
+        log = self.run_folder.appender(f"daemon-{self.number}.log")
+        self.daemon = await self.host.place.start([*argv, *self.options.daemon_args],
+                                                  on_out=log, on_err=log)
+        waiting = asyncio.ensure_future(self.host.place.output(
+            f"n=0; until [ -S {self.socket} ]; do n=$((n + 1)); [ $n -lt {SOCKET_SECONDS * 20} ]"
+            " || exit 1; sleep 0.05; done", "waiting for paradiced's socket", SOCKET_SECONDS * 4))
+        await asyncio.wait([waiting, self.daemon.ended], return_when=asyncio.FIRST_COMPLETED)
+        if self.daemon.running:
+            await waiting
+            return
+        waiting.cancel()
+        said = self.run_folder.tail(f"daemon-{self.number}.log")
+        raise LabError(f"paradiced ended with status {self.daemon.ended.result()} "
+                       f"before the guest started:\n{said}")
+
+    async def _boot(self):
+        options, host = self.options, self.host
+        vm = qemu.Vm(
+            kernel=host.kernel, initrd=host.initrd, log=f"{host.logs}/{self.name}-kernel.log",
+            disks=host.disks, accel=host.accel, cpus=options.guest_cpus,
+            memory=options.guest_memory, memory_share=options.guest_memory_share == "on",
+            shares={"share": host.share} if host.share else {}, socket=self.socket,
+            extra=options.guest_qemu_args)
+        await boot(host.place, host.qemu(vm.argv()), self.place,
+                   self.run_folder.appender(f"{self.name}-qemu.log"))
+
+    def _setup_script(self):
+        options = self.options
+        lines = ["set -e"]
+        if options.share:
+            lines += ["modprobe 9pnet_virtio", f"{MOUNT_9P} share /share"]
+        if options.device and not options.no_module:
+            ko = "/run/lab/modules/paradice.ko"
+            lines += [f"for d in $(modinfo -F depends {ko} | tr , ' '); do modprobe $d; done",
+                      f"insmod {ko} {options.module_params}"]
+            names = " ".join(shlex.quote(inside) for _path, inside in options.devices)
+            lines.append(f"""\
+n=0
+for node in {names}; do
+	until [ -e "$node" ]; do
+		n=$((n + 1))
+		if [ $n -gt {NODE_SECONDS * 20} ]; then
+			echo "$node did not appear in the guest within {NODE_SECONDS} s; its kernel says:"
+			dmesg | grep -i paradice | tail -n 5
+			exit 1
+		fi
+		sleep 0.05
+	done
+done""")
+        return "\n".join(lines)
+
+    async def run(self, command, on_out, on_err):
+        """Runs the command to its end; its status."""
+        env = {"PARADICE_GUEST": str(self.number)}
+        if self.options.share:
+            env["PARADICE_SHARE"] = "/share"
+        running = await self.place.start(command, env, on_out, on_err)
+        return await running.ended
+
+    async def save_dmesg(self):
+        """Keeps the whole kernel log, which the console shows only in part."""
+        if self.place.vm and self.place.vm.running:
+            text = await self.place.output("dmesg", "reading the kernel log", timeout=20)
+            (self.run_folder.path / f"{self.name}-dmesg.log").write_text(text)
+
+    async def stop_vm(self):
+        """Ends the VM at once, as pulling the plug does."""
+        vm = self.place.vm
+        if vm and vm.running:
+            vm.kill()
+            await asyncio.wait([vm.ended], timeout=10)
+
+    async def stop_daemon(self):
+        """Asks the daemon to end, then makes it."""
+        for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            if self.daemon and self.daemon.running:
+                self.daemon.kill(number)
+                await asyncio.wait([self.daemon.ended], timeout=patience)

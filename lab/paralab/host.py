@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host side of a run: where the daemon, the drivers and the guests' QEMU are."""
+
+import asyncio
+from pathlib import Path
+
+from . import accel, built, enter, initramfs, kernels, paths, qemu, tree
+from .errors import LabError
+from .place import Agent, Machine
+from .say import say
+
+BOOT_SECONDS = 120
+MOUNT_9P = "mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,access=any"
+
+
+def load_script(modules, own):
+    """A script that loads modules [[name, parameter…], …]; `own`: file names of ours in /run/lab."""
+    lines = ["set -e"]
+    for name, *parameters in modules:
+        words = " ".join(parameters)
+        file_name = name.replace("-", "_") + ".ko"
+        if file_name in own:
+            lines += [f"for d in $(modinfo -F depends /run/lab/modules/{file_name} | tr , ' ');"
+                      " do modprobe $d; done", f"insmod /run/lab/modules/{file_name} {words}"]
+        else:
+            lines.append(f"modprobe {name} {words}")
+    return "\n".join(lines)
+
+
+class LocalHost:
+    """This machine is the host."""
+
+    def __init__(self, options, run):
+        self.options, self.run_folder = options, run
+        self.place = Machine()
+        self.accel = accel.choose(options.accel)
+        self.logs = str(run.path)
+        self.sockets = str(run.tmp)
+        self.share = options.share
+        self.programs = Path(run.tmp, "bin")
+
+    async def start(self, guest_kernel, initrd):
+        """Makes the host ready for guests."""
+        self.disks = [str(tree.image(tree.with_packages(self.options.install))),
+                      str(guest_kernel.image())]
+        self.kernel, self.initrd = str(guest_kernel.vmlinux), str(initrd)
+        self.programs.mkdir()
+        for name, path in built.programs().items():
+            (self.programs / name).symlink_to(path)
+
+    def qemu(self, arguments):
+        """The command line of QEMU in this place."""
+        binds = [paths.cache(), self.run_folder.path]
+        return tree.qemu_argv(arguments, binds + ([self.share] if self.share else []))
+
+    def native(self, command):
+        """The command line that runs command with the programs that guests have."""
+        binds = [paths.cache(), self.run_folder.path]
+        if self.share:
+            binds.append((self.share, "/share"))
+        root = tree.with_packages(self.options.install)
+        return enter.argv_for(root, command, binds, overlay=True)
+
+
+class NestedHost:
+    """A VM with Debian's kernel and its drivers is the host."""
+
+    logs = "/lab"
+    sockets = "/run/paradice"
+    programs = Path("/run/lab/bin")
+
+    def __init__(self, options, run):
+        self.options, self.run_folder = options, run
+        self.place = Agent("host")
+        self.accel = "kvm"
+        self.share = "/share" if options.share else None
+
+    async def start(self, guest_kernel, initrd):
+        """Boots the host VM and makes it ready for guests."""
+        options, run = self.options, self.run_folder
+        kernel = kernels.get(options.host_kernel)
+        own = built.modules(kernel.release)
+        files = {f"modules/{name}": path for name, path in own.items()}
+        files.update({f"bin/{name}": path for name, path in built.programs().items()})
+        initramfs.write(kernel, files, run.tmp / "host.cpio")
+        shares = {"lab": str(run.path)}
+        if options.share:
+            shares["share"] = options.share
+        kind = accel.choose(options.accel)
+        vm = qemu.Vm(
+            kernel=str(kernel.vmlinux), initrd=str(run.tmp / "host.cpio"),
+            log=str(run.path / "host-kernel.log"), accel=kind, memory=options.host_memory,
+            # Two vCPUs make 7.x kernels oops under emulation.
+            cpus=1 if kind == "tcg" and options.host_kernel == "7" else 2,
+            disks=[str(tree.image(tree.with_packages(options.install))), str(kernel.image()),
+                   str(guest_kernel.image())],
+            shares=shares, extra=options.host_qemu_args)
+        binds = [paths.cache(), run.path] + ([options.share] if options.share else [])
+        say(f"booting the host: Linux {kernel.release} ({kind})")
+        await boot(Machine(), tree.qemu_argv(vm.argv(), binds), self.place,
+                   run.appender("host-qemu.log"))
+        self.disks = ["/dev/vda", "/dev/vdc"]
+        self.kernel, self.initrd = "/run/lab/guest/vmlinux", f"/lab/tmp/{initrd.name}"
+        await self.place.output("\n".join([
+            "set -e", f"mkdir -p /run/paradice /run/lab/guest {self.programs}",
+            "modprobe -a 9pnet_virtio erofs",
+            f"{MOUNT_9P} lab /lab", f"{MOUNT_9P} share /share" if options.share else "",
+            "mount -t erofs -o ro /dev/vdc /run/lab/guest",
+            "if grep -qw svm /proc/cpuinfo; then modprobe kvm_amd; else modprobe kvm_intel; fi",
+        ]), "setting up the host")
+        await self.place.output(load_script(options.host_modules, own), "loading --host-modules")
+
+    def qemu(self, arguments):
+        """The command line of QEMU in this place."""
+        return ["qemu-system-x86_64", *arguments]
+
+    def native(self, command):
+        """The command line that runs command with the programs that guests have."""
+        return command
+
+
+async def boot(place, argv, agent, stderr):
+    """Starts a VM's QEMU in a place and waits for its agent."""
+    tail = bytearray()
+
+    def on_err(data):
+        stderr(data)
+        tail.extend(data)
+        del tail[:-2000]
+
+    agent.vm = await place.start(argv, on_out=agent.feed, on_err=on_err)
+
+    def ended(_future):
+        agent.lost()
+
+    agent.vm.ended.add_done_callback(ended)
+    up = asyncio.ensure_future(agent.up(BOOT_SECONDS))
+    try:
+        await up
+    except LabError as error:
+        if not agent.vm.running:
+            said = tail.decode(errors="replace").strip()
+            raise LabError(f"{error}\nits QEMU said: {said or 'nothing'}") from None
+        raise

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of one run: logs of every kernel, daemon and QEMU, and what they must not hold."""
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from . import paths
+from .say import warn
+
+BAD = re.compile(
+    r"WARNING:|\bBUG\b|\bOops\b|Call Trace|KASAN|KCSAN|UBSAN|kernel panic|possible .*deadlock"
+    r"|lockdep|\bunsafe\b|general protection fault|refcount_t:|blocked for more than"
+    r"|detected stall|scheduling while atomic|sleeping function called|bad page state"
+    r"|list_(add|del) corruption|kvm run failed", re.IGNORECASE)
+# Said by kernels that are well.
+FINE = re.compile(r"Booting paravirtualized|Command line:")
+
+
+class RunFolder:
+    """Where one run keeps its files."""
+
+    def __init__(self, chosen=None):
+        if chosen:
+            self.path = Path(chosen).resolve()
+            self.path.mkdir(parents=True, exist_ok=True)
+        else:
+            paths.RUNS.mkdir(parents=True, exist_ok=True)
+            self.path = Path(tempfile.mkdtemp(prefix="run-", dir=paths.RUNS))
+            os.chmod(self.path, 0o755)
+        self.keep = bool(chosen)
+        (self.path / "tmp").mkdir(exist_ok=True)
+
+    @property
+    def tmp(self):
+        """For files that nobody reads afterwards."""
+        return self.path / "tmp"
+
+    def appender(self, name):
+        """A sink that appends to a log of that name."""
+        def sink(data):
+            with open(self.path / name, "ab") as log:
+                log.write(data)
+        return sink
+
+    def tail(self, name, lines=12):
+        """The last lines of a log; empty when there is none."""
+        try:
+            text = (self.path / name).read_text(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.strip().splitlines()[-lines:])
+
+    def bad_lines(self):
+        """(log, line) for each line of a kernel or QEMU log that should not be there."""
+        found = []
+        for log in sorted(self.path.glob("*.log")):
+            if "kernel" not in log.name and "dmesg" not in log.name and "qemu" not in log.name:
+                continue
+            for line in log.read_text(errors="replace").splitlines():
+                if BAD.search(line) and not FINE.search(line):
+                    found.append((log.name, line.strip()))
+        return found
+
+    def close(self, failed):
+        """Removes the folder of a run that went well; names it otherwise."""
+        shutil.rmtree(self.tmp, ignore_errors=True)
+        for log in self.path.glob("*.log"):
+            if log.stat().st_size == 0:
+                log.unlink()
+        if failed or self.keep:
+            warn(f"logs: {self.path}")
+        else:
+            shutil.rmtree(self.path, ignore_errors=True)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of lab/run."""
+
+import argparse
+import os
+import shlex
+
+from . import kernels
+from .errors import LabError
+
+EPILOG = """\
+CMD runs as root in the guest (with --on host: beside the drivers), with stdin a pipe that stays
+open, and its status is lab/run's. 124: the time limit passed. 125: the lab itself failed.
+126: --check-logs found something in a kernel log. In CMD: PARADICE_GUEST=1…N,
+PARADICE_SHARE=/share when --share is given. One CMD word with spaces is a shell script."""
+
+
+def parser():
+    """The argument parser."""
+    p = argparse.ArgumentParser(prog="lab/run", epilog=EPILOG,
+                                description="Runs CMD in a VM that uses a host's devices.")
+    add = p.add_argument
+    add("--topology", choices=("local", "nested"), default="nested",
+        help="local: the guest runs on this machine; nested: in a lab host (default)")
+    add("--guest-kernel", choices=kernels.NAMES, default="6.1", metavar="K",
+        help=f"one of {', '.join(kernels.NAMES)} (default 6.1)")
+    add("--host-kernel", choices=("6.1", "6.12", "7"), default="6.1", metavar="K",
+        help="the lab host's: 6.1, 6.12 or 7 (default 6.1)")
+    add("--host-modules", default="", metavar="LIST",
+        help='modules to load in the lab host: "vivid:n_devs=1 snd-aloop"')
+    add("--host-run", action="append", default=[], metavar="CMD",
+        help="run on the host before the daemon starts")
+    add("--host-script", metavar="CMD",
+        help="run on the host in parallel with CMD, once the guests are up")
+    add("--host-after", metavar="CMD", help="run on the host after the guests have ended")
+    add("--device", action="append", default=[], metavar="PATH[,OPTS]",
+        help="a device file to share; as=NAME renames, the other options are paradiced's")
+    add("--guests", type=int, default=1, metavar="N", help="number of guests (default 1)")
+    add("--guest-cpus", type=int, default=1, metavar="N")
+    add("--guest-memory", default="512M", metavar="SIZE")
+    add("--guest-memory-share", choices=("on", "off"), default="on")
+    add("--guest-qemu-args", default="", metavar="ARGS", help="further arguments of guests' QEMU")
+    add("--host-memory", default="3G", metavar="SIZE", help="the lab host's memory")
+    add("--host-qemu-args", default="", metavar="ARGS", help="further arguments of L1's QEMU")
+    add("--daemon-args", default="", metavar="ARGS", help="further arguments of paradiced")
+    add("--no-module", action="store_true", help="do not load paradice.ko in the guests")
+    add("--module-params", default="", metavar="PARAMS", help="parameters of paradice.ko")
+    add("--install", default="", metavar="PKG,…", help="Debian packages for host and guests")
+    add("--guest-may-end", action="store_true",
+        help="a guest that ends before CMD does is no failure (it was killed on purpose)")
+    add("--share", metavar="DIR", help="a folder to mount writable at /share, host and guests")
+    add("--on", choices=("guest", "host"), default="guest", help="where CMD runs")
+    add("--accel", choices=("auto", "tcg", "kvm"), default="auto",
+        help="auto: KVM where a probe boot shows that it works")
+    add("--timeout", type=float, default=900, metavar="SECONDS", help="for everything")
+    add("--check-logs", action="store_true", help="fail (126) when a kernel log has a warning")
+    add("--keep-logs", action="store_true", help="keep the logs of a run that went well too")
+    add("--logs", metavar="DIR", help="put the logs there (implies --keep-logs)")
+    add("--quiet", action="store_true", help="no progress lines")
+    add("command", nargs="+", metavar="CMD", help="after --")
+    return p
+
+
+def parse(argv):
+    """The checked options; LabError names what is wrong."""
+    args = parser().parse_args(argv)
+    if args.command[0] == "--":
+        args.command.pop(0)
+    if args.guests < 1:
+        raise LabError("--guests: at least 1")
+    args.install = [p for p in args.install.replace(",", " ").split() if p]
+    args.host_modules = [m.split(":") for m in args.host_modules.split()]
+    args.devices = [device_names(d) for d in args.device]
+    for name in ("guest_qemu_args", "host_qemu_args", "daemon_args"):
+        setattr(args, name, shlex.split(getattr(args, name)))
+    if args.share:
+        args.share = os.path.realpath(args.share)
+        if not os.path.isdir(args.share):
+            raise LabError(f"--share: {args.share} is not a folder")
+    if args.topology == "local" and args.host_modules:
+        raise LabError("--host-modules needs --topology nested: "
+                       "modules are loaded into the lab's host, never into this machine")
+    if len(args.command) == 1 and " " in args.command[0]:
+        args.command = ["/bin/sh", "-c", args.command[0]]
+    return args
+
+
+def device_names(text):
+    """(path on the host, path in the guest) of one --device."""
+    path, *words = text.split(",")
+    if not path.startswith("/"):
+        raise LabError(f"--device: {path!r} is not an absolute path")
+    renamed = [w[3:] for w in words if w.startswith("as=")]
+    return path, (renamed[-1] if renamed else path)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""QEMU command lines of the lab's VMs."""
+
+from dataclasses import dataclass, field
+
+# The generic vhost-user device as Paradice uses it: the one place of these numbers.
+DEVICE = "vhost-user-test-device-pci"
+VIRTIO_ID = 31
+QUEUE_SIZE = 1024
+CONFIG_SIZE = 64
+
+
+def queues(cpus):
+    """Virtqueues for a guest: control, events, and at least four for requests."""
+    return 2 + max(4, cpus)
+
+
+@dataclass
+class Vm:
+    """What a VM is made of; all paths are those of the place where QEMU runs."""
+
+    kernel: str
+    initrd: str
+    log: str
+    disks: list
+    accel: str = "tcg"
+    cpus: int = 1
+    memory: str = "512M"
+    memory_share: bool = True
+    shares: dict = field(default_factory=dict)  # mount tag: folder
+    socket: str = ""                            # of paradiced; none: no device
+    extra: list = field(default_factory=list)   # further arguments
+    append: str = ""                            # further kernel arguments
+
+    def argv(self):
+        """QEMU's arguments, without the program."""
+        share = "on" if self.memory_share else "off"
+        cpu = "host" if self.accel == "kvm" else "max"
+        accel = "tcg,thread=multi" if self.accel == "tcg" else self.accel
+        command_line = f"console=ttyS0 loglevel=5 panic=-1 oops=panic {self.append}".strip()
+        argv = [
+            "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            "-accel", accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", self.memory,
+            "-object", f"memory-backend-memfd,id=mem,size={self.memory},share={share}",
+            "-machine", "q35,memory-backend=mem,smm=off,vmport=off,graphics=off",
+            "-kernel", self.kernel, "-initrd", self.initrd, "-append", command_line,
+            "-chardev", f"file,id=log,path={self.log}", "-serial", "chardev:log",
+            "-chardev", "stdio,id=agent,signal=off", "-device", "virtio-serial-pci",
+            "-device", "virtserialport,chardev=agent,name=agent,nr=1",
+        ]
+        for number, disk in enumerate(self.disks):
+            argv += ["-drive", f"if=none,id=disk{number},file={disk},format=raw,readonly=on",
+                     "-device", f"virtio-blk-pci,drive=disk{number}"]
+        for tag, folder in self.shares.items():
+            argv += ["-virtfs", f"local,id={tag},path={folder},mount_tag={tag},"
+                                "security_model=none,multidevs=remap"]
+        if self.socket:
+            argv += ["-chardev", f"socket,id=pd,path={self.socket}",
+                     "-device", f"{DEVICE},chardev=pd,virtio-id={VIRTIO_ID},"
+                                f"num_vqs={queues(self.cpus)},vq_size={QUEUE_SIZE},"
+                                f"config_size={CONFIG_SIZE}"]
+        return argv + self.extra
