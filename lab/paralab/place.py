@@ -69,8 +69,11 @@ class Place:
 
 
 class _MachineCommand(Command):
+    started = []
+
     def __init__(self, process, on_out, on_err):
         super().__init__(on_out, on_err)
+        self.started.append(self)
         self.process = process
         self.pid.set_result(process.pid)
         self._task = asyncio.ensure_future(self._follow())
@@ -114,6 +117,15 @@ class Machine(Place):
             *map(str, argv), stdin=pipe, stdout=pipe, stderr=pipe,
             env={**ENV, **(env or {})}, preexec_fn=_in_child)
         return _MachineCommand(process, on_out, on_err)
+
+
+async def stop_machine_commands():
+    """Kills what still runs on this machine and waits for its end."""
+    for command in _MachineCommand.started:
+        command.kill()
+    ends = [command.ended for command in _MachineCommand.started if command.running]
+    if ends:
+        await asyncio.wait(ends, timeout=5)
 
 
 class _VmCommand(Command):

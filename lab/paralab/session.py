@@ -3,12 +3,12 @@
 
 import asyncio
 import os
-import sys
 
 from . import built, initramfs, kernels
 from .errors import EXIT_KERNEL_LOG, LabError
 from .guest import Guest
 from .host import LocalHost, NestedHost
+from .place import stop_machine_commands
 from .say import say, warn
 
 SCRIPT_SECONDS = 60
@@ -161,6 +161,7 @@ class Session:
             await guest.stop_vm()
         for guest in self.guests:
             await guest.stop_daemon()
+        await stop_machine_commands()
 
 
 async def _all(jobs):
@@ -171,9 +172,3 @@ async def _all(jobs):
     finally:
         for task in tasks:
             task.cancel()
-
-
-def flush():
-    """Our own buffered output, before the process ends."""
-    sys.stdout.flush()
-    sys.stderr.flush()

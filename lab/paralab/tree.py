@@ -23,6 +23,7 @@ PACKAGES = [
     "gcc", "make", "libelf1t64", "libssl3t64",
     # what commands in guests and hosts use
     "iproute2", "iputils-ping", "kmod", "procps", "strace", "v4l-utils", "psmisc", "util-linux",
+    "mount", "mawk", "socat",
     # what paradiced links with
     "libseccomp2", "libudev1",
 ]
