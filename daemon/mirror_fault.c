@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Touches of addresses for which no page is known: who touched, may it, and whom to ask.
+ */
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <unistd.h>
+
+#include "mirror_private.h"
+
+static bool may_touch(const struct mirror_op *op, uint64_t page)
+{
+	if (!op->allowed)
+		return true;
+	for (unsigned int i = 0; i < op->nallowed; i++) {
+		const struct pd_range *r = &op->allowed[i];
+
+		if (r->len && r->addr < page + PD_PAGE_SIZE &&
+		    (r->addr >= page || page - r->addr < r->len))
+			return true;
+	}
+	return false;
+}
+
+static struct mirror_thread *by_tid(struct mirror *m, pid_t tid)
+{
+	for (unsigned int i = MIRROR_SLOT_FIRST; i < m->nslots; i++)
+		if (m->threads[i]->tid == tid)
+			return m->threads[i];
+	return NULL;
+}
+
+static void fault(struct mirror *m, uint64_t addr, bool write, pid_t tid)
+{
+	struct mirror_pool *pool = m->pool;
+	struct mirror_thread *t;
+	bool asked = false;
+
+	COUNT(pool, faults, 1);
+	/* an operation ends by m->lock, so it is there while it is asked about */
+	pthread_mutex_lock(&m->lock);
+	t = by_tid(m, tid);
+	if (t && t->op && !(t->op->state & OP_ABANDONED) && may_touch(t->op, addr)) {
+		t->op->fault_addr = addr;
+		t->op->state |= OP_FAULTING;
+		asked = pool->env.fault(pool->env.ctx, t->op, addr, write);
+		if (!asked)
+			t->op->state &= ~OP_FAULTING;
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (asked) {
+		COUNT(pool, faults_asked, 1);
+		return;
+	}
+	COUNT(pool, faults_refused, 1);
+	mirror_poison(m, t, addr);
+}
+
+void mirror_fault_read(struct mirror *m)
+{
+	struct uffd_msg msg[16];
+	ssize_t n;
+
+	n = read(m->uffd, msg, sizeof(msg));
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof(msg[0]); i++) {
+		if (msg[i].event != UFFD_EVENT_PAGEFAULT)
+			continue;
+		fault(m, msg[i].arg.pagefault.address & ~(uint64_t)(PD_PAGE_SIZE - 1),
+		      msg[i].arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE,
+		      msg[i].arg.pagefault.feat.ptid);
+	}
+}
+
+int mirror_fault_done(struct mirror_op *op, int error)
+{
+	struct mirror *m = op->m;
+	struct mirror_thread *t;
+	uint64_t addr = 0;
+	bool was;
+
+	pthread_mutex_lock(&m->lock);
+	was = op->state & OP_FAULTING;
+	t = op->thread;
+	if (was) {
+		op->state &= ~OP_FAULTING;
+		addr = op->fault_addr;
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (!was)
+		return -ENOENT;
+	if (!error)
+		return mirror_wake(m, addr, PD_PAGE_SIZE);
+	COUNT(m->pool, faults_refused, 1);
+	mirror_poison(m, t, addr);
+	return 0;
+}

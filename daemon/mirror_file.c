@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Device files' descriptors in a mirror. A descriptor travels from the worker to the mapper by its
+ * socket, and from the mapper to the operations' threads by pidfd_getfd: so these never have a
+ * descriptor that a guest program must not name in an ioctl.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "mirror_private.h"
+
+/* where a descriptor arrives in the mapper: the lowest that it has free */
+#define TRANSIT MIRROR_FD_REQ
+
+static struct mirror_binding *find(struct mirror *m, uint64_t id)
+{
+	struct mirror_binding *b;
+
+	SLIST_FOREACH(b, &m->files[id % MIRROR_FILE_BUCKETS], next)
+		if (b->id == id)
+			return b;
+	return NULL;
+}
+
+int mirror_send_fd(struct mirror *m, int fd)
+{
+	struct mirror_thread *t = m->mapper;
+	struct {
+		struct msghdr msg;
+		struct iovec iov;
+		uint8_t byte;
+		_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))];
+	} *far = (void *)t->res->data, near = { 0 };
+	struct cmsghdr *c;
+
+	near.iov = (struct iovec){ &near.byte, 1 };
+	near.msg = (struct msghdr){ .msg_iov = &near.iov, .msg_iovlen = 1,
+				    .msg_control = near.control,
+				    .msg_controllen = sizeof(near.control) };
+	c = CMSG_FIRSTHDR(&near.msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	if (sendmsg(m->control, &near.msg, MSG_NOSIGNAL) < 0)
+		return errno == EPIPE ? -EIO : -errno;
+
+	far->iov.iov_base = (void *)mirror_slot_addr(t, &far->byte);
+	far->iov.iov_len = 1;
+	far->msg = (struct msghdr){
+		.msg_iov = (void *)mirror_slot_addr(t, &far->iov), .msg_iovlen = 1,
+		.msg_control = (void *)mirror_slot_addr(t, far->control),
+		.msg_controllen = sizeof(far->control),
+	};
+	return 0;
+}
+
+void mirror_add_recv(struct mirror_thread *t, unsigned int *n)
+{
+	mirror_add(t, n, SYS_recvmsg, MIRROR_FD_CONTROL,
+		   mirror_slot_addr(t, t->res->data), MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0);
+}
+
+/* by bind_lock */
+static int fetch(struct mirror *m, int fd)
+{
+	struct mirror_thread *seed = m->seed;
+	unsigned int n = 0;
+	int64_t pidfd, got;
+	int ret;
+
+	/* map_lock is held all the way: nothing else may be in transit */
+	pthread_mutex_lock(&m->map_lock);
+	ret = mirror_send_fd(m, fd);
+	if (ret)
+		goto unlock;
+	mirror_add_recv(m->mapper, &n);
+	ret = mirror_run_mapper(m, n);
+	if (ret)
+		goto unlock;
+	n = 0;
+	mirror_add(seed, &n, SYS_pidfd_open, m->mapper_pid, 0, 0, 0, 0, 0);
+	ret = mirror_run(seed, n);
+	pidfd = seed->res->values[0];
+	if (!ret && pidfd < 0)
+		ret = pidfd;
+	if (ret)
+		goto close;
+	n = 0;
+	mirror_add(seed, &n, SYS_pidfd_getfd, pidfd, TRANSIT, 0, 0, 0, 0);
+	mirror_add(seed, &n, SYS_close, pidfd, 0, 0, 0, 0, 0);
+	ret = mirror_run(seed, n);
+	got = seed->res->values[0];
+	if (!ret)
+		ret = got < 0 || got > INT32_MAX ? (got < 0 ? got : -EIO) : (int)got;
+close:
+	n = 0;
+	mirror_add(m->mapper, &n, SYS_close, TRANSIT, 0, 0, 0, 0, 0);
+	if (mirror_run_mapper(m, n) == -EIO && ret >= 0)
+		ret = -EIO;
+unlock:
+	pthread_mutex_unlock(&m->map_lock);
+	return ret;
+}
+
+int mirror_fd(struct mirror *m, struct mirror_file *file)
+{
+	struct mirror_binding *b;
+	int ret;
+
+	pthread_mutex_lock(&m->bind_lock);
+	b = find(m, file->id);
+	if (b) {
+		ret = b->fd;
+		goto out;
+	}
+	ret = -ENOMEM;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		goto out;
+	ret = fetch(m, file->fd);
+	if (ret < 0) {
+		if (!atomic_load(&m->dead))
+			log_error("mirror of %s: a device file cannot be handed over: %s", m->name,
+				 strerror(-ret));
+		free(b);
+		goto out;
+	}
+	b->id = file->id;
+	b->fd = ret;
+	SLIST_INSERT_HEAD(&m->files[b->id % MIRROR_FILE_BUCKETS], b, next);
+out:
+	pthread_mutex_unlock(&m->bind_lock);
+	return ret;
+}
+
+int mirror_fd_peek(struct mirror *m, uint64_t id)
+{
+	struct mirror_binding *b;
+	int fd;
+
+	pthread_mutex_lock(&m->bind_lock);
+	b = find(m, id);
+	fd = b ? b->fd : -1;
+	pthread_mutex_unlock(&m->bind_lock);
+	return fd;
+}
+
+static void forget(struct mirror *m, uint64_t id)
+{
+	struct mirror_thread *t;
+	struct mirror_binding *b;
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&m->bind_lock);
+	b = find(m, id);
+	if (b)
+		SLIST_REMOVE(&m->files[id % MIRROR_FILE_BUCKETS], b, mirror_binding, next);
+	pthread_mutex_unlock(&m->bind_lock);
+	if (!b)
+		return;
+	/* not by the seed: a driver's release may take its time */
+	if (!mirror_thread_get(m, NULL, &t)) {
+		mirror_add(t, &n, SYS_close, b->fd, 0, 0, 0, 0, 0);
+		mirror_run(t, n);
+		mirror_thread_put(t);
+	} else if (!atomic_load(&m->dead)) {
+		/* all threads are in use, which a closed file must not depend on */
+		pthread_mutex_lock(&m->bind_lock);
+		mirror_add(m->seed, &n, SYS_close, b->fd, 0, 0, 0, 0, 0);
+		mirror_run(m->seed, n);
+		pthread_mutex_unlock(&m->bind_lock);
+	}
+	free(b);
+}
+
+void mirror_forget_file(struct mirror_pool *pool, uint64_t id)
+{
+	struct mirror *m, **all = NULL;
+	unsigned int n = 0, max = 0;
+
+	pthread_mutex_lock(&pool->lock);
+	LIST_FOREACH(m, &pool->mirrors, next)
+		max++;
+	all = calloc(max ?: 1, sizeof(*all));
+	if (all) {
+		LIST_FOREACH(m, &pool->mirrors, next) {
+			mirror_get(m);
+			all[n++] = m;
+		}
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (!all)
+		log_error("out of memory: a file stays open in its mirrors");
+	for (unsigned int i = 0; i < n; i++) {
+		forget(all[i], id);
+		mirror_put(all[i]);
+	}
+	free(all);
+}
+
+void mirror_files_free(struct mirror *m)
+{
+	struct mirror_binding *b;
+
+	for (unsigned int i = 0; i < MIRROR_FILE_BUCKETS; i++) {
+		while ((b = SLIST_FIRST(&m->files[i]))) {
+			SLIST_REMOVE_HEAD(&m->files[i], next);
+			free(b);
+		}
+	}
+}

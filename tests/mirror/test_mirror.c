@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Mirrors without a guest: "guest RAM" is a memory file, the guest's answers come from this
+ * program, the mirrors and the drivers are real.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "../../daemon/mirror.h"
+#include "../../daemon/log.h"
+
+#define HOLE 0x300000000000ull
+#define FRAMES 1024u
+#define ADDR 0x7f1234560000ull
+
+struct bench {
+	struct mirror_pool *pool;
+	struct mirror *m;
+	int ram_fd;
+	uint8_t *ram;
+	int uffd_dev;
+	int program;
+	/* the guest's answers */
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	struct mirror_op *faulted;
+	uint64_t fault_addr;
+	bool fault_write;
+	bool ask;
+	unsigned int died;
+};
+
+static int frames(void *ctx, uint64_t frame, uint32_t count, struct guest_extent *out)
+{
+	struct bench *b = ctx;
+
+	if (frame >= FRAMES || count > FRAMES - frame)
+		return -EFAULT;
+	*out = (struct guest_extent){ .region = 7, .fd = b->ram_fd, .offset = frame * PD_PAGE_SIZE };
+	return 0;
+}
+
+static bool fault(void *ctx, struct mirror_op *op, uint64_t addr, bool write)
+{
+	struct bench *b = ctx;
+
+	if (!b->ask)
+		return false;
+	pthread_mutex_lock(&b->lock);
+	b->faulted = op;
+	b->fault_addr = addr;
+	b->fault_write = write;
+	pthread_cond_signal(&b->cond);
+	pthread_mutex_unlock(&b->lock);
+	return true;
+}
+
+static void died(void *ctx, struct mirror *m)
+{
+	(void)m;
+	((struct bench *)ctx)->died++;
+}
+
+static int setup(void **state)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+	struct mirror_env env = { .ctx = b, .frames = frames, .fault = fault, .died = died,
+				  .max_threads = 200 };
+
+	log_setup("test", LOG_ERROR);
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->cond, NULL);
+	b->ram_fd = memfd_create("ram", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(b->ram_fd, FRAMES * PD_PAGE_SIZE), 0);
+	b->ram = mmap(NULL, FRAMES * PD_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, b->ram_fd, 0);
+	b->uffd_dev = env.uffd_dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	b->program = env.program = open(getenv("PARADICE_MIRROR"), O_RDONLY | O_CLOEXEC);
+	assert_true(b->program >= 0);
+	assert_int_equal(mirror_pool_create(&env, &b->pool), 0);
+	assert_int_equal(mirror_create(b->pool, HOLE, PD_HOLE_SIZE, "test", &b->m), 0);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *b = *state;
+
+	mirror_pool_destroy(b->pool);
+	munmap(b->ram, FRAMES * PD_PAGE_SIZE);
+	close(b->ram_fd);
+	close(b->uffd_dev);
+	close(b->program);
+	free(b);
+	return 0;
+}
+
+static void show(struct bench *b, uint64_t addr, uint64_t frame, uint32_t count, bool write)
+{
+	struct pd_pages p = { addr, frame, count, write ? PD_PAGES_WRITE : 0 };
+
+	assert_int_equal(mirror_update(b->m, NULL, 0, &p, 1), 0);
+}
+
+static struct mirror_file zero_file(void)
+{
+	return (struct mirror_file){ .id = 1, .fd = open("/dev/zero", O_RDWR | O_CLOEXEC),
+				     .oflags = O_RDWR };
+}
+
+/* A pseudo-terminal: ioctls with memory, blocking reads. */
+static struct mirror_file pty_file(void)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct winsize ws = { .ws_row = 12, .ws_col = 34 };
+
+	assert_true(fd >= 0);
+	assert_int_equal(ioctl(fd, TIOCSWINSZ, &ws), 0);
+	return (struct mirror_file){ .id = 2, .fd = fd, .oflags = O_RDWR, .stream = true };
+}
+
+static void test_read_foreseen(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = zero_file();
+	struct pd_range vec = { ADDR + 100, 8000 };
+	struct mirror_op op = { .m = b->m, .allowed = &vec, .nallowed = 1 };
+	struct mirror_stats s;
+
+	memset(b->ram, 0xaa, 3 * PD_PAGE_SIZE);
+	show(b, ADDR, 0, 2, true);
+	assert_int_equal(mirror_read(&op, &f, O_RDWR, &vec, 1, 0, 0), 8000);
+	assert_int_equal(b->ram[99], 0xaa);
+	assert_int_equal(b->ram[100], 0);
+	assert_int_equal(b->ram[8099], 0);
+	assert_int_equal(b->ram[8100], 0xaa);
+	mirror_pool_stats(b->pool, &s);
+	assert_int_equal(s.faults, 0);
+	assert_int_equal(s.pages_mapped, 2);
+	mirror_forget_file(b->pool, f.id);
+	close(f.fd);
+}
+
+static void test_vectored(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = zero_file();
+	struct pd_range vec[] = { { ADDR + 10, 20 }, { ADDR + 5000, 30 } };
+	struct mirror_op op = { .m = b->m, .allowed = vec, .nallowed = 2 };
+
+	memset(b->ram, 0xaa, 3 * PD_PAGE_SIZE);
+	show(b, ADDR, 0, 2, true);
+	assert_int_equal(mirror_read(&op, &f, O_RDWR, vec, 2, 0, 0), 50);
+	assert_int_equal(b->ram[29], 0);
+	assert_int_equal(b->ram[30], 0xaa);
+	assert_int_equal(b->ram[5029], 0);
+	close(f.fd);
+}
+
+struct ioctl_call {
+	struct mirror_op op;
+	struct mirror_file *file;
+	uint32_t cmd;
+	uint64_t arg;
+	bool compat;
+	int64_t result;
+};
+
+static void *ioctl_main(void *arg)
+{
+	struct ioctl_call *c = arg;
+
+	c->result = mirror_ioctl(&c->op, c->file, O_RDWR, c->cmd, c->arg, c->compat);
+	return NULL;
+}
+
+static void await_fault(struct bench *b)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 10;
+	pthread_mutex_lock(&b->lock);
+	while (!b->faulted)
+		assert_int_equal(pthread_cond_timedwait(&b->cond, &b->lock, &end), 0);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static void test_ioctl_fault(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = ADDR + 16 };
+	struct winsize *ws = (struct winsize *)(b->ram + 5 * PD_PAGE_SIZE + 16);
+	struct mirror_stats s;
+	pthread_t t;
+
+	b->ask = true;
+	pthread_create(&t, NULL, ioctl_main, &c);
+	await_fault(b);
+	assert_ptr_equal(b->faulted, &c.op);
+	assert_int_equal(b->fault_addr, ADDR);
+	assert_true(b->fault_write);
+	show(b, ADDR, 5, 1, true);
+	mirror_fault_done(&c.op, 0);
+	pthread_join(t, NULL);
+	assert_int_equal(c.result, 0);
+	assert_int_equal(ws->ws_col, 34);
+	/* warm: no fault any more */
+	ws->ws_col = 0;
+	ioctl_main(&c);
+	assert_int_equal(c.result, 0);
+	assert_int_equal(ws->ws_col, 34);
+	mirror_pool_stats(b->pool, &s);
+	assert_int_equal(s.faults, 1);
+	close(f.fd);
+}
+
+static void test_drop_faults_again(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = ADDR };
+	struct pd_range drop = { ADDR, PD_PAGE_SIZE };
+	struct winsize *old = (struct winsize *)(b->ram + 1 * PD_PAGE_SIZE);
+	struct winsize *now = (struct winsize *)(b->ram + 2 * PD_PAGE_SIZE);
+	pthread_t t;
+
+	b->ask = true;
+	show(b, ADDR - PD_PAGE_SIZE, 0, 3, true);
+	assert_int_equal(mirror_update(b->m, &drop, 1, NULL, 0), 0);
+	pthread_create(&t, NULL, ioctl_main, &c);
+	await_fault(b);
+	show(b, ADDR, 2, 1, true);
+	mirror_fault_done(&c.op, 0);
+	pthread_join(t, NULL);
+	assert_int_equal(c.result, 0);
+	assert_int_equal(old->ws_col, 0);
+	assert_int_equal(now->ws_col, 34);
+	close(f.fd);
+}
+
+static void test_refused_fault(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = ADDR };
+	pthread_t t;
+
+	ioctl_main(&c);
+	assert_int_equal(c.result, -EFAULT);
+	b->ask = true;
+	pthread_create(&t, NULL, ioctl_main, &c);
+	await_fault(b);
+	mirror_fault_done(&c.op, -EFAULT);
+	pthread_join(t, NULL);
+	assert_int_equal(c.result, -EFAULT);
+	/* the refusal held for that operation only */
+	b->faulted = NULL;
+	pthread_create(&t, NULL, ioctl_main, &c);
+	await_fault(b);
+	show(b, ADDR, 1, 1, true);
+	mirror_fault_done(&c.op, 0);
+	pthread_join(t, NULL);
+	assert_int_equal(c.result, 0);
+	close(f.fd);
+}
+
+static void test_readonly_page(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = ADDR };
+
+	memset(b->ram, 0x55, PD_PAGE_SIZE);
+	show(b, ADDR, 0, 1, false);
+	ioctl_main(&c);
+	assert_int_equal(c.result, -EFAULT);
+	assert_int_equal(b->ram[0], 0x55);
+	c.cmd = TIOCSWINSZ;
+	ioctl_main(&c);
+	assert_int_equal(c.result, 0);
+	close(f.fd);
+}
+
+static void test_compat_ioctl(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = 0x8048000,
+				.compat = true };
+
+	show(b, 0x8048000, 3, 1, true);
+	ioctl_main(&c);
+	assert_int_equal(c.result, 0);
+	assert_int_equal(((struct winsize *)(b->ram + 3 * PD_PAGE_SIZE))->ws_col, 34);
+	close(f.fd);
+}
+
+/* The mirror's own memory is no buffer: its code and requests cannot be written. */
+static void test_own_memory(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ };
+	struct pd_pages p = { HOLE, 0, 1, PD_PAGES_WRITE };
+	static const uint64_t args[] = { HOLE, HOLE + 0x100000, HOLE + 0x108000, HOLE + 0x1000 };
+
+	b->ask = true;
+	for (size_t i = 0; i < 4; i++) {
+		c.arg = args[i];
+		ioctl_main(&c);
+		assert_int_equal(c.result, -EFAULT);
+	}
+	assert_int_equal(mirror_update(b->m, NULL, 0, &p, 1), -EINVAL);
+	p = (struct pd_pages){ ADDR, FRAMES, 1, 0 };
+	assert_int_equal(mirror_update(b->m, NULL, 0, &p, 1), -EFAULT);
+	close(f.fd);
+}
+
+struct read_call {
+	struct mirror_op op;
+	struct mirror_file *file;
+	struct pd_range vec;
+	int64_t result;
+};
+
+static void *read_main(void *arg)
+{
+	struct read_call *c = arg;
+
+	c->result = mirror_read(&c->op, c->file, O_RDWR, &c->vec, 1, 0, 0);
+	return NULL;
+}
+
+static void test_cancel(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	int sv[2], slave;
+	char name[64], c = 0;
+	struct read_call r = { .op.m = b->m, .file = &f, .vec = { ADDR, 10 } };
+	pthread_t t;
+
+	/* with its other side open, a read blocks */
+	assert_int_equal(ptsname_r(f.fd, name, sizeof(name)), 0);
+	assert_int_equal(unlockpt(f.fd), 0);
+	slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(slave >= 0);
+	show(b, ADDR, 0, 1, true);
+	for (int i = 0; i < 20; i++) {
+		pthread_create(&t, NULL, read_main, &r);
+		usleep(i * 100);
+		while (mirror_cancel(&r.op, false) == -ENOENT)
+			usleep(10);
+		pthread_join(t, NULL);
+		assert_int_equal(r.result, -512);
+	}
+	/* and it still works */
+	assert_int_equal(write(slave, "x\n", 2), 2);
+	read_main(&r);
+	assert_true(r.result > 0);
+	assert_int_equal(b->ram[0], 'x');
+	close(slave);
+	close(f.fd);
+	(void)sv;
+	(void)c;
+}
+
+static void test_many_blocked(void **state)
+{
+	enum { N = 128 };
+	struct bench *b = *state;
+	struct mirror_file f = pty_file(), z = zero_file();
+	static struct read_call r[N];
+	static pthread_t t[N];
+	struct pd_range vec = { ADDR + PD_PAGE_SIZE, 10 };
+	struct mirror_op op = { .m = b->m, .allowed = &vec, .nallowed = 1 };
+	char name[64];
+	int slave;
+
+	ptsname_r(f.fd, name, sizeof(name));
+	unlockpt(f.fd);
+	slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	show(b, ADDR, 0, 2, true);
+	for (int i = 0; i < N; i++) {
+		r[i] = (struct read_call){ .op.m = b->m, .file = &f, .vec = { ADDR, 10 } };
+		pthread_create(&t[i], NULL, read_main, &r[i]);
+	}
+	usleep(50000);
+	assert_int_equal(mirror_read(&op, &z, O_RDWR, &vec, 1, 0, 0), 10);
+	for (int i = 0; i < N; i++)
+		while (mirror_cancel(&r[i].op, false) == -ENOENT)
+			usleep(100);
+	for (int i = 0; i < N; i++) {
+		pthread_join(t[i], NULL);
+		assert_int_equal(r[i].result, -512);
+	}
+	close(slave);
+	close(f.fd);
+	close(z.fd);
+}
+
+static void test_abandon_faulting(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = ADDR };
+	pthread_t t;
+
+	b->ask = true;
+	pthread_create(&t, NULL, ioctl_main, &c);
+	await_fault(b);
+	assert_int_equal(mirror_cancel(&c.op, true), 0);
+	pthread_join(t, NULL);
+	assert_int_equal(c.result, -EFAULT);
+	close(f.fd);
+}
+
+static void test_killed(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	struct read_call r = { .op.m = b->m, .file = &f, .vec = { ADDR, 10 } };
+	char name[64];
+	pthread_t t;
+	int slave;
+
+	ptsname_r(f.fd, name, sizeof(name));
+	unlockpt(f.fd);
+	slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	show(b, ADDR, 0, 1, true);
+	pthread_create(&t, NULL, read_main, &r);
+	usleep(20000);
+	kill(mirror_pid(b->m), SIGKILL);
+	pthread_join(t, NULL);
+	assert_int_equal(r.result, -EIO);
+	read_main(&r);
+	assert_int_equal(r.result, -EIO);
+	for (int i = 0; i < 100 && !b->died; i++)
+		usleep(10000);
+	assert_int_equal(b->died, 1);
+	close(slave);
+	close(f.fd);
+}
+
+static void test_poll_flush_seek(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file z = zero_file();
+	struct mirror_op op = { .m = b->m };
+
+	assert_int_equal(mirror_flush(&op, &z), 0);
+	assert_int_equal(mirror_poll(&op, &z, POLLIN | POLLOUT), POLLIN | POLLOUT);
+	assert_int_equal(mirror_flush(&op, &z), 0);
+	assert_int_equal(mirror_lseek(&op, &z, 5, SEEK_SET), 0);
+	assert_int_equal(mirror_fsync(&op, &z, true), -EINVAL);
+	close(z.fd);
+}
+
+static void test_map(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file z = zero_file(), f = pty_file();
+	struct mirror_op op = { .m = b->m };
+	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = ADDR };
+	pthread_t t;
+
+	assert_int_equal(mirror_map(&op, &z, ADDR, 4 * PD_PAGE_SIZE, PROT_READ | PROT_WRITE, false,
+				    0), 0);
+	assert_int_equal(mirror_map_kind(&op, ADDR, 4 * PD_PAGE_SIZE), 0);
+	/* the driver reaches the mapping as the program's memory */
+	ioctl_main(&c);
+	assert_int_equal(c.result, 0);
+	assert_int_equal(mirror_unmap(b->m, ADDR, 4 * PD_PAGE_SIZE), 0);
+	b->ask = true;
+	pthread_create(&t, NULL, ioctl_main, &c);
+	await_fault(b);
+	mirror_fault_done(&c.op, -EFAULT);
+	pthread_join(t, NULL);
+	assert_int_equal(c.result, -EFAULT);
+	/* a driver without mmap: its errno, and the addresses are as before */
+	b->faulted = NULL;
+	assert_int_equal(mirror_map(&op, &f, ADDR, PD_PAGE_SIZE, PROT_READ, false, 0), -ENODEV);
+	pthread_create(&t, NULL, ioctl_main, &c);
+	await_fault(b);
+	show(b, ADDR, 0, 1, true);
+	mirror_fault_done(&c.op, 0);
+	pthread_join(t, NULL);
+	assert_int_equal(c.result, 0);
+	close(z.fd);
+	close(f.fd);
+}
+
+static void test_scattered(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file z = zero_file();
+	struct pd_range vec = { ADDR, 512 * PD_PAGE_SIZE };
+	struct mirror_op op = { .m = b->m, .allowed = &vec, .nallowed = 1 };
+	static struct pd_pages p[512];
+	struct pd_range drop = { ADDR, 512 * PD_PAGE_SIZE };
+
+	for (int i = 0; i < 512; i++)
+		p[i] = (struct pd_pages){ ADDR + i * PD_PAGE_SIZE, 511 - i, 1, PD_PAGES_WRITE };
+	for (int i = 0; i < 3; i++) {
+		memset(b->ram, 0xaa, FRAMES * PD_PAGE_SIZE);
+		assert_int_equal(mirror_update(b->m, NULL, 0, p, 512), 0);
+		assert_int_equal(mirror_read(&op, &z, O_RDWR, &vec, 1, 0, 0), 512 * PD_PAGE_SIZE);
+		assert_int_equal(b->ram[0], 0);
+		assert_int_equal(b->ram[512 * PD_PAGE_SIZE - 1], 0);
+		assert_int_equal(b->ram[512 * PD_PAGE_SIZE], 0xaa);
+		assert_int_equal(mirror_update(b->m, &drop, 1, NULL, 0), 0);
+		assert_int_equal(mirror_read(&op, &z, O_RDWR, &vec, 1, 0, 0), -EFAULT);
+	}
+	close(z.fd);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_read_foreseen), TEST(test_vectored), TEST(test_ioctl_fault),
+		TEST(test_drop_faults_again), TEST(test_refused_fault), TEST(test_readonly_page),
+		TEST(test_compat_ioctl), TEST(test_own_memory), TEST(test_cancel),
+		TEST(test_many_blocked), TEST(test_abandon_faulting), TEST(test_killed),
+		TEST(test_poll_flush_seek), TEST(test_map), TEST(test_scattered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
