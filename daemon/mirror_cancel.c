@@ -75,7 +75,9 @@ static bool step(struct mirror_cancel *c)
 	if (got < 0 || !WIFSTOPPED(status))
 		return true;
 	ended = end_call(tid);
-	ptrace(PTRACE_DETACH, tid, NULL, NULL);
+	/* fails when it was killed meanwhile: its end is still to be awaited */
+	if (ptrace(PTRACE_DETACH, tid, NULL, NULL))
+		return false;
 	c->attached = false;
 	/* not there yet, or between two calls: once more */
 	return ended || over(c);

@@ -211,14 +211,16 @@ void mirror_pool_destroy(struct mirror_pool *pool)
 {
 	struct mirror *m;
 
-	for (;;) {
+	do {
 		pthread_mutex_lock(&pool->lock);
-		m = LIST_FIRST(&pool->mirrors);
+		LIST_FOREACH(m, &pool->mirrors, next)
+			if (!m->destroyed)
+				break;
 		pthread_mutex_unlock(&pool->lock);
-		if (!m)
-			break;
-		mirror_destroy(m);
-	}
+		if (m)
+			mirror_destroy(m);
+	} while (m);
+	/* these may have been the last to use one */
 	mirror_cancel_stop(pool);
 	eventfd_write(pool->wake, 1);
 	pthread_join(pool->fault_thread, NULL);

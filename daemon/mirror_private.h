@@ -127,6 +127,7 @@ struct mirror_poison {
  * @hole_len: its length
  * @req: request slots
  * @res: result slots
+ * @destroyed: mirror_destroy() has been called
  * @dead: it has ended, or is not to be used any more
  * @bind_lock: descriptors, the seed's slot
  * @map_lock: the mapper's slot, @regions, @poisoned
@@ -156,6 +157,7 @@ struct mirror {
 	uint64_t hole_len;
 	struct mirror_req_slot *req;
 	struct mirror_res_slot *res;
+	bool destroyed;
 	atomic_bool dead;
 	pthread_mutex_t bind_lock;
 	pthread_mutex_t map_lock;

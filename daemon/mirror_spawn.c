@@ -355,6 +355,7 @@ void mirror_destroy(struct mirror *m)
 	watch(m, m->uffd, EPOLL_CTL_DEL);
 	watch(m, m->pidfd, EPOLL_CTL_DEL);
 	watch(m, m->mapper_pidfd, EPOLL_CTL_DEL);
+	m->destroyed = true;
 	mirror_kill(m);
 	mirror_reap(m);
 	mirror_put(m);
