@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int channel_send(int fd, const struct channel_msg *msg, size_t len, const int *fds,
+		 unsigned int nfds, int wait_ms)
+{
+	struct iovec iov = { .iov_base = (void *)msg, .iov_len = len };
+	union {
+		char buf[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS)];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	if (nfds > CHANNEL_MAX_FDS)
+		return -EINVAL;
+	if (nfds) {
+		struct cmsghdr *c;
+
+		mh.msg_control = control.buf;
+		mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+		c = CMSG_FIRSTHDR(&mh);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
+	}
+	for (;;) {
+		if (sendmsg(fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+			return 0;
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return -errno;
+		if (poll(&p, 1, wait_ms) == 0)
+			return -EAGAIN;
+	}
+}
+
+ssize_t channel_recv(int fd, struct channel_msg *msg, int *fds)
+{
+	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
+	union {
+		char buf[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS)];
+		struct cmsghdr align;
+	} control;
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	unsigned int nfds = 0;
+	ssize_t n;
+
+	for (unsigned int i = 0; i < CHANNEL_MAX_FDS; i++)
+		fds[i] = -1;
+	do {
+		n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c)) {
+		unsigned int k;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		k = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		for (unsigned int i = 0; i < k && nfds < CHANNEL_MAX_FDS; i++)
+			memcpy(&fds[nfds++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+	}
+	if (n == 0)
+		return 0;
+	if ((size_t)n < CHANNEL_HEAD || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+		for (unsigned int i = 0; i < nfds; i++)
+			close(fds[i]);
+		return -EPROTO;
+	}
+	if ((size_t)n < sizeof(*msg))
+		memset((char *)msg + n, 0, sizeof(*msg) - (size_t)n);
+	msg->u.text[CHANNEL_TEXT - 1] = '\0';
+	return n;
+}

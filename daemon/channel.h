@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between the manager and a VM's worker, over a SOCK_SEQPACKET pair.
+ *
+ * The manager trusts nothing that a worker sends: a worker can ask it to open the devices of its
+ * own VM, and no more.
+ */
+#ifndef PARADICE_CHANNEL_H
+#define PARADICE_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <paradice/protocol.h>
+
+#define CHANNEL_MAX_FDS 4
+#define CHANNEL_TEXT 32768
+#define VM_NAME_MAX 63
+
+/**
+ * enum channel_type - what a message says
+ * @CHANNEL_START: to the worker, first: @start; descriptors: VMM connection, mirror program, and
+ *	/dev/userfaultfd where it exists
+ * @CHANNEL_DEVICE: to the worker: a device is there: @device, at table position @index
+ * @CHANNEL_DEVICE_GONE: to the worker: the device with id @device_id is gone
+ * @CHANNEL_OPEN: to the manager: open @device_id with @oflags; @id names the answer
+ * @CHANNEL_OPEN_CANCEL: to the manager: interrupt opening @id
+ * @CHANNEL_OPENED: to the worker: the result of @id, with a descriptor when it is 0
+ * @CHANNEL_STATS_ASK: to the worker: send CHANNEL_STATS; @id comes back
+ * @CHANNEL_STATS: to the manager: @text; sent unasked (with @id 0) at the VM's end
+ */
+enum channel_type {
+	CHANNEL_START = 1,
+	CHANNEL_DEVICE,
+	CHANNEL_DEVICE_GONE,
+	CHANNEL_OPEN,
+	CHANNEL_OPEN_CANCEL,
+	CHANNEL_OPENED,
+	CHANNEL_STATS_ASK,
+	CHANNEL_STATS,
+};
+
+/**
+ * struct worker_settings - what a worker must know of its VM
+ * @name: the VM's
+ * @log_level: enum log_level
+ * @queues: request queues to announce
+ * @max_inflight: operations at once
+ * @window_size: bytes, 0 for no windows
+ * @keep_caps: capabilities of mirrors, a mask
+ * @uid: identity of the worker and of mirrors; (uid_t)-1: stay as we are
+ * @gid: likewise
+ * @allow_pfnmap: show device memory that old kernels' KVM cannot
+ */
+struct worker_settings {
+	char name[VM_NAME_MAX + 1];
+	uint32_t log_level;
+	uint32_t queues;
+	uint32_t max_inflight;
+	uint64_t window_size;
+	uint64_t keep_caps;
+	uid_t uid;
+	gid_t gid;
+	bool allow_pfnmap;
+};
+
+/**
+ * struct device_info - a device as the worker knows it
+ * @wire: what the guest is told
+ * @caching: PD_CACHE_* of its mappings
+ */
+struct device_info {
+	struct pd_device wire;
+	uint32_t caching;
+};
+
+struct channel_msg {
+	uint32_t type;
+	uint32_t id;
+	uint32_t device_id;
+	uint32_t index;
+	uint32_t oflags;
+	int32_t result;
+	union {
+		struct worker_settings start;
+		struct device_info device;
+		char text[CHANNEL_TEXT];
+	} u;
+};
+
+/* Bytes of a message without its union, for channel_send(). */
+#define CHANNEL_HEAD offsetof(struct channel_msg, u)
+
+/**
+ * channel_send() - sends a message
+ * @len: bytes of @msg that are meant
+ * @fds: descriptors to pass, which stay the caller's
+ * @wait_ms: how long to wait for room; -1 for ever
+ *
+ * Return: 0, or a negative errno (-EAGAIN: no room in time; -EPIPE: the other side is gone).
+ */
+int channel_send(int fd, const struct channel_msg *msg, size_t len, const int *fds,
+		 unsigned int nfds, int wait_ms);
+
+/**
+ * channel_recv() - receives a message; waits for one
+ * @fds: CHANNEL_MAX_FDS places; those received are the caller's, the rest -1
+ *
+ * Return: the message's length (at least CHANNEL_HEAD), 0 when the other side is gone, or a
+ * negative errno. Text is NUL-terminated.
+ */
+ssize_t channel_recv(int fd, struct channel_msg *msg, int *fds);
+
+#endif

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control_queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "devices.h"
+#include "dispatch.h"
+#include "events.h"
+#include "log.h"
+#include "mms.h"
+#include "opens.h"
+#include "request.h"
+
+/* How often those who should have ended are told again. */
+#define NAG_MS 20
+/* A guest that kicked has written the ring; if that is not seen by now, memory is not shared. */
+#define UNTOUCHED_MS 500
+
+static int epoll = -1;
+static int poke = -1;
+
+static int hello(struct worker *w, const struct pd_req_hello *q)
+{
+	char release[sizeof(q->release) + 1];
+	struct session *s;
+	int err;
+
+	for (size_t i = 0; i < sizeof(q->release); i++)
+		release[i] = !q->release[i] || (q->release[i] > ' ' && q->release[i] <= '~') ?
+				     (char)q->release[i] :
+				     '?';
+	release[sizeof(q->release)] = '\0';
+	if (q->version != PD_VERSION) {
+		log_error("the guest (Linux %s) speaks protocol version %u, this daemon %d: install the same release of Paradice on both sides",
+			  release, q->version, PD_VERSION);
+		return -EPROTO;
+	}
+	s = session_get(w);
+	if (s) {
+		session_put(s);
+		log_warning("a second HELLO without a reset");
+		return -EBUSY;
+	}
+	err = session_begin(w);
+	if (!err)
+		log_info("guest: Linux %s, protocol %u", release, q->version);
+	return err;
+}
+
+static int cancel(struct session *s, const struct pd_req_cancel *q)
+{
+	struct request *r = session_find_request(s, q->tag);
+	int err = -ENOENT;
+
+	if (!r)
+		return -ENOENT;
+	if (q->flags & PD_CANCEL_ABANDON) {
+		request_abandon(r);
+		err = 0;
+	}
+	if (r->open_id) {
+		opens_cancel(s->w->opens, r->open_id);
+		err = 0;
+	} else if (r->mop.m) {
+		int rc = mirror_cancel(&r->mop, q->flags & PD_CANCEL_ABANDON);
+
+		if (!(q->flags & PD_CANCEL_ABANDON))
+			err = rc;
+	}
+	request_put(r);
+	return err;
+}
+
+/* Waiting for a process's end, by a thread of its own: a driver may take its time. */
+static void *destroy_main(void *arg)
+{
+	struct request *r = arg;
+
+	mm_destroy(r->mm);
+	r->mm = NULL;
+	request_done(r, 0);
+	request_put(r);
+	return NULL;
+}
+
+/* Takes over @r and its answer. */
+static void destroy(struct request *r)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	r->mm = mm_take(r->s, r->req.mm);
+	if (!r->mm) {
+		request_done(r, -ENOENT);
+		request_put(r);
+		return;
+	}
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 128 * 1024);
+	if (pthread_create(&thread, &attr, destroy_main, r))
+		destroy_main(r);
+	pthread_attr_destroy(&attr);
+}
+
+/* Takes over @r. */
+static void serve(struct worker *w, struct request *r)
+{
+	const struct pd_req *q = &r->req;
+	int err;
+
+	if (dispatch_op_name(q->op) && q->op < sizeof(w->counts.ops) / sizeof(w->counts.ops[0]))
+		atomic_fetch_add(&w->counts.ops[q->op], 1);
+	r->s = session_get(w);
+	if (q->ndrops || q->npages || q->nvecs) {
+		log_limited(LOG_WARNING, "operation %u on the control queue with lists", q->op);
+		atomic_fetch_add(&w->counts.malformed, 1);
+		err = -EINVAL;
+	} else if (q->op == PD_OP_HELLO) {
+		err = hello(w, &q->u.hello);
+	} else if (q->op == PD_OP_PING) {
+		err = 0;
+	} else if (q->op != PD_OP_DEVICE && q->op != PD_OP_MM_CREATE &&
+		   q->op != PD_OP_MM_DESTROY && q->op != PD_OP_CANCEL) {
+		log_limited(LOG_WARNING, "operation %u does not belong on the control queue", q->op);
+		atomic_fetch_add(&w->counts.malformed, 1);
+		err = -EINVAL;
+	} else if (!r->s) {
+		log_limited(LOG_WARNING, "a guest that goes on after a reset without HELLO");
+		err = -EIO;
+	} else if (q->op == PD_OP_MM_DESTROY) {
+		destroy(r);
+		return;
+	} else if (q->op == PD_OP_DEVICE) {
+		err = devices_describe(w, q->u.device.index, &r->device);
+		r->with_device = !err;
+	} else if (q->op == PD_OP_MM_CREATE) {
+		err = mm_create(r->s, q->mm, &q->u.mm_create);
+	} else {
+		err = cancel(r->s, &q->u.cancel);
+	}
+	request_done(r, err);
+	request_put(r);
+}
+
+static bool untouched(struct worker *w)
+{
+	struct virtqueue *q = &w->vq[PD_QUEUE_CONTROL];
+	bool yes;
+
+	pthread_mutex_lock(&q->lock);
+	gmem_rdlock(w->mem);
+	yes = vq_untouched(q);
+	gmem_unlock(w->mem);
+	pthread_mutex_unlock(&q->lock);
+	return yes;
+}
+
+static int elapsed_ms(const struct timespec *since)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int)((now.tv_sec - since->tv_sec) * 1000 +
+		     (now.tv_nsec - since->tv_nsec) / 1000000);
+}
+
+static void *control_main(void *arg)
+{
+	struct worker *w = arg;
+	struct timespec kicked = { 0 };
+	bool suspicious = false;
+	bool told = false;
+	bool nag = false;
+
+	for (;;) {
+		int timeout = nag ? NAG_MS : suspicious ? UNTOUCHED_MS : -1;
+		struct epoll_event ev;
+		struct request *r;
+		struct session *s;
+		bool more;
+		int n = epoll_wait(epoll, &ev, 1, timeout);
+
+		if (n == 1 && ev.data.fd == poke) {
+			eventfd_t v;
+
+			eventfd_read(poke, &v);
+		} else if (n == 1 && !told && !suspicious && untouched(w)) {
+			suspicious = true;
+			clock_gettime(CLOCK_MONOTONIC, &kicked);
+		}
+		while ((r = request_take(w, &w->vq[PD_QUEUE_CONTROL], &more)))
+			serve(w, r);
+		if (suspicious && (!untouched(w) || elapsed_ms(&kicked) >= UNTOUCHED_MS)) {
+			suspicious = false;
+			told = untouched(w);
+			if (told)
+				log_error("the guest has kicked, but nothing it wrote is seen here: its memory is a private mapping; start the VM with share=on (-object memory-backend-memfd,id=mem,size=...,share=on)");
+		}
+		s = session_get(w);
+		nag = s && session_nag(s);
+		if (s)
+			session_put(s);
+	}
+	return NULL;
+}
+
+int control_queue_start(struct worker *w)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	pthread_t thread;
+
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	poke = eventfd(0, EFD_CLOEXEC);
+	ev.data.fd = poke;
+	if (epoll < 0 || poke < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, poke, &ev))
+		return -errno;
+	return -pthread_create(&thread, NULL, control_main, w);
+}
+
+void control_queue_kick_changed(int old, int kick)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.fd = kick };
+
+	if (old >= 0)
+		epoll_ctl(epoll, EPOLL_CTL_DEL, old, NULL);
+	if (kick >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, kick, &ev))
+		log_error("the control queue's kicks cannot be watched: %m");
+}
+
+void control_queue_poke(void)
+{
+	eventfd_write(poke, 1);
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "request.h"
+#include "watch.h"
+
+bool file_is_stream(int fd)
+{
+	/*
+	 * The kernel looks whether the file has positions first, and then finds that no program
+	 * has memory there, before it would call the driver. By syscall(2), since the compiler
+	 * knows pread() and that this cannot be a buffer.
+	 */
+	return syscall(SYS_pread64, fd, -4096L, 1L, 0L) < 0 && errno == ESPIPE;
+}
+
+int file_create(struct session *s, int fd, uint32_t oflags, uint32_t caching, struct file **out)
+{
+	struct file *f = calloc(1, sizeof(*f));
+	int err;
+
+	if (!f) {
+		close(fd);
+		return -ENOMEM;
+	}
+	f->s = s;
+	f->access = oflags & PD_O_ACCMODE;
+	f->caching = caching;
+	atomic_init(&f->refs, 2); /* the table's and the caller's */
+	pthread_mutex_init(&f->lock, NULL);
+	f->mf.id = atomic_fetch_add(&s->w->next_handle, 1);
+	f->mf.fd = fd;
+	f->mf.oflags = oflags;
+	f->mf.stream = file_is_stream(fd);
+	pthread_mutex_lock(&s->lock);
+	err = s->over ? -EIO : s->files.count >= MAX_FILES ? -ENFILE : 0;
+	if (!err)
+		err = idmap_insert(&s->files, f->mf.id, f);
+	if (!err)
+		s->live_files++;
+	pthread_mutex_unlock(&s->lock);
+	if (err) {
+		if (err == -ENFILE)
+			log_limited(LOG_WARNING, "the guest has %d files open: no more", MAX_FILES);
+		close(fd);
+		pthread_mutex_destroy(&f->lock);
+		free(f);
+		return err;
+	}
+	*out = f;
+	return 0;
+}
+
+struct file *file_find(struct session *s, uint64_t id)
+{
+	struct file *f;
+
+	pthread_mutex_lock(&s->lock);
+	f = idmap_find(&s->files, id);
+	if (f)
+		atomic_fetch_add(&f->refs, 1);
+	pthread_mutex_unlock(&s->lock);
+	return f;
+}
+
+struct file *file_take(struct session *s, uint64_t id)
+{
+	struct file *f;
+
+	pthread_mutex_lock(&s->lock);
+	f = idmap_remove(&s->files, id);
+	pthread_mutex_unlock(&s->lock);
+	return f;
+}
+
+void file_put(struct file *f)
+{
+	struct session *s = f->s;
+	struct request *r;
+
+	if (atomic_fetch_sub(&f->refs, 1) != 1)
+		return;
+	r = f->releasing;
+	/* an operation that was under way may have given it to a mirror once more */
+	mirror_forget_file(s->pool, f->mf.id);
+	close(f->mf.fd);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+	if (r)
+		request_done(r, 0);
+	pthread_mutex_lock(&s->lock);
+	s->live_files--;
+	pthread_cond_broadcast(&s->idle);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void file_release(struct file *f, struct request *r)
+{
+	watch_forget(f->s->w->watch, f);
+	mirror_forget_file(f->s->pool, f->mf.id);
+	f->releasing = r;
+	file_put(f);
+}

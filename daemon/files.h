@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Open device files. */
+#ifndef PARADICE_FILES_H
+#define PARADICE_FILES_H
+
+#include "session.h"
+
+/**
+ * struct file - an open device file
+ * @mf: the mirror layer's part; its id is the guest's handle
+ * @access: O_RDONLY, O_WRONLY or O_RDWR
+ * @caching: PD_CACHE_* of its mappings
+ * @watched: it is in the watch's epoll set
+ * @async: it raises SIGIO
+ * @releasing: RELEASE request that is answered when it is closed, or NULL
+ * @lock: for @watched and @async
+ */
+struct file {
+	struct mirror_file mf;
+	atomic_uint refs;
+	struct session *s;
+	uint32_t access;
+	uint32_t caching;
+	bool watched;
+	bool async;
+	pthread_mutex_t lock;
+	struct request *releasing;
+};
+
+/**
+ * file_create() - makes a handle for an open file
+ * @fd: taken over, also on error
+ * @oflags: it was opened with
+ *
+ * Return: 0 or a negative errno.
+ */
+int file_create(struct session *s, int fd, uint32_t oflags, uint32_t caching, struct file **out);
+
+/* With a reference, or NULL. */
+struct file *file_find(struct session *s, uint64_t id);
+void file_put(struct file *f);
+
+/* Takes it out of the table, with the table's reference. */
+struct file *file_take(struct session *s, uint64_t id);
+/*
+ * Ends a file taken out of the table: it is closed when the last operation on it has ended; then
+ * @r, if any, is answered.
+ */
+void file_release(struct file *f, struct request *r);
+
+/* Does pread() give ESPIPE on it? Finds out without a call to the driver. */
+bool file_is_stream(int fd);
+
+#endif

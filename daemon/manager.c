@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "hotplug.h"
+#include "log.h"
+#include "opener.h"
+#include "vm.h"
+
+/* How long workers may take to end once asked; then they are killed. */
+#define STOP_MS 3000
+#define TICK_MS 10
+
+static struct host host = { .program = -1, .uffd = -1 };
+
+/* The mirror program: as told, else beside us in a build tree, else where it was installed. */
+static int open_program(const char *given)
+{
+	char self[PATH_MAX];
+	char path[PATH_MAX + 64];
+	char *slash;
+	ssize_t n;
+	int fd;
+
+	if (given) {
+		fd = open(given, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			log_error("--mirror: %s: %m", given);
+		return fd;
+	}
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n > 0) {
+		self[n] = '\0';
+		slash = strrchr(self, '/');
+		if (slash)
+			*slash = '\0';
+		snprintf(path, sizeof(path), "%s/../mirror/paradice-mirror", self);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+	}
+	fd = open(PARADICE_LIBEXECDIR "/paradice-mirror", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		log_error("the mirror program %s: %m (is Paradice installed? --mirror names it)",
+			  PARADICE_LIBEXECDIR "/paradice-mirror");
+	return fd;
+}
+
+static void device_changed(const char *node, bool present)
+{
+	for (unsigned int i = 0; i < host.nvms; i++)
+		vm_device_changed(&host.vms[i], node, present);
+}
+
+static bool any_worker(void)
+{
+	for (unsigned int i = 0; i < host.nvms; i++)
+		if (host.vms[i].worker)
+			return true;
+	return false;
+}
+
+static void signal_workers(int signal)
+{
+	for (unsigned int i = 0; i < host.nvms; i++)
+		if (host.vms[i].worker)
+			kill(host.vms[i].worker, signal);
+}
+
+enum { FD_SIGNAL, FD_HOTPLUG, FD_CONTROL, FD_VMS };
+#define FDS_PER_VM 3
+
+static void serve_vm(struct vm *vm, const struct pollfd *p, bool stopping)
+{
+	if (p[0].revents && !stopping)
+		vm_accept(vm, &host);
+	if (p[1].revents && vm->channel >= 0) {
+		/* closed: the pidfd tells the rest */
+		if (!vm_channel(vm, control_stats) && !p[2].revents)
+			return;
+	}
+	if (p[2].revents && vm->worker)
+		vm_worker_ended(vm);
+}
+
+static int loop(const struct options *o, int signals, struct hotplug *hotplug, int control)
+{
+	struct pollfd *p = calloc(FD_VMS + host.nvms * FDS_PER_VM, sizeof(*p));
+	bool stopping = false;
+	int stop_ticks = 0;
+
+	if (!p)
+		return 1;
+	for (;;) {
+		int timeout = control_tick();
+
+		if (opener_tick() || stopping)
+			timeout = TICK_MS;
+		p[FD_SIGNAL] = (struct pollfd){ .fd = signals, .events = POLLIN };
+		p[FD_HOTPLUG] = (struct pollfd){ .fd = hotplug_fd(hotplug), .events = POLLIN };
+		p[FD_CONTROL] = (struct pollfd){ .fd = control, .events = POLLIN };
+		for (unsigned int i = 0; i < host.nvms; i++) {
+			struct vm *vm = &host.vms[i];
+			struct pollfd *q = &p[FD_VMS + i * FDS_PER_VM];
+			bool listen = !stopping && !(vm->worker && vm->waiting_logged);
+
+			q[0] = (struct pollfd){ .fd = listen ? vm->listener : -1, .events = POLLIN };
+			q[1] = (struct pollfd){ .fd = vm->channel, .events = POLLIN };
+			q[2] = (struct pollfd){ .fd = vm->pidfd, .events = POLLIN };
+		}
+		if (poll(p, FD_VMS + host.nvms * FDS_PER_VM, timeout) < 0 && errno != EINTR) {
+			log_error("poll: %m");
+			break;
+		}
+		if (p[FD_SIGNAL].revents) {
+			struct signalfd_siginfo si;
+
+			if (read(signals, &si, sizeof(si)) == sizeof(si)) {
+				log_info("ending on signal %u", si.ssi_signo);
+				signal_workers(stopping ? SIGKILL : SIGTERM);
+				stopping = true;
+			}
+		}
+		if (p[FD_HOTPLUG].revents)
+			hotplug_read(hotplug, device_changed);
+		if (p[FD_CONTROL].revents)
+			control_accept(&host);
+		for (unsigned int i = 0; i < host.nvms; i++) {
+			serve_vm(&host.vms[i], &p[FD_VMS + i * FDS_PER_VM], stopping);
+			if (o->once && host.vms[i].ended && !stopping) {
+				signal_workers(SIGTERM);
+				stopping = true;
+			}
+		}
+		if (stopping && !any_worker())
+			break;
+		if (stopping && ++stop_ticks == STOP_MS / TICK_MS) {
+			log_warning("workers do not end; killing them");
+			signal_workers(SIGKILL);
+		}
+	}
+	free(p);
+	return 0;
+}
+
+int manager_run(const struct options *o)
+{
+	struct hotplug *hotplug = NULL;
+	int control = -1;
+	int signals = -1;
+	sigset_t set;
+	int status = 1;
+
+	host.o = o;
+	host.program = open_program(o->mirror);
+	if (host.program < 0)
+		return 1;
+	host.uffd = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	if (host.uffd < 0)
+		log_debug("/dev/userfaultfd: %m; userfaultfd(2) is used instead");
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigdelset(&set, SIGPIPE);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0 || opener_setup()) {
+		log_error("signals: %m");
+		return 1;
+	}
+	if (geteuid() != 0)
+		log_warning("not started by root: guests' calls run as you (uid %u), with your rights",
+			    geteuid());
+	host.vms = calloc(o->nvms, sizeof(*host.vms));
+	if (!host.vms)
+		return 1;
+	control = control_open(o);
+	if (control == -2)
+		goto out;
+	/* before the devices are looked at, so that nothing is missed */
+	hotplug = hotplug_open();
+	for (unsigned int i = 0; i < o->nvms; i++) {
+		host.nvms = i + 1;
+		if (vm_setup(&host.vms[i], &o->vms[i], i))
+			goto out;
+	}
+	status = loop(o, signals, hotplug, control);
+out:
+	for (unsigned int i = 0; i < host.nvms; i++)
+		vm_close(&host.vms[i]);
+	free(host.vms);
+	hotplug_close(hotplug);
+	control_close(o);
+	return status;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "opener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "policy.h"
+
+#define MAX_OPENINGS 1024
+/* Without SA_RESTART and with a handler, it makes a blocked open return. */
+#define INTERRUPT SIGUSR1
+#define ERESTARTSYS_CODE (-512)
+
+struct opening {
+	struct opening *next;
+	const void *owner;
+	struct device_option device;
+	uint32_t id;
+	uint32_t oflags;
+	int channel;
+	pthread_t thread;
+	bool cancelled;
+	bool forgotten; /* nobody waits for the answer */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct opening *openings;
+static unsigned int count;
+
+static void interrupted(int signal)
+{
+	(void)signal;
+}
+
+int opener_setup(void)
+{
+	struct sigaction sa = { .sa_handler = interrupted };
+	sigset_t set;
+
+	sigemptyset(&sa.sa_mask);
+	if (sigaction(INTERRUPT, &sa, NULL))
+		return -errno;
+	sigemptyset(&set);
+	sigaddset(&set, INTERRUPT);
+	return -pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void answer(int channel, uint32_t id, int result)
+{
+	struct channel_msg msg;
+
+	memset(&msg, 0, CHANNEL_HEAD);
+	msg.type = CHANNEL_OPENED;
+	msg.id = id;
+	msg.result = result < 0 ? result : 0;
+	/* A worker that does not read for ten seconds loses the file; it is stuck for good. */
+	channel_send(channel, &msg, CHANNEL_HEAD, &result, result >= 0 ? 1 : 0, 10000);
+}
+
+static void free_opening(struct opening *o)
+{
+	close(o->channel);
+	free(o->device.path);
+	free(o);
+}
+
+static void *open_thread(void *arg)
+{
+	struct opening *o = arg;
+	bool forgotten;
+	bool cancelled;
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, INTERRUPT);
+	pthread_mutex_lock(&lock);
+	o->thread = pthread_self();
+	cancelled = o->cancelled;
+	pthread_mutex_unlock(&lock);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	fd = cancelled ? -EINTR : policy_open(&o->device, o->oflags);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+
+	pthread_mutex_lock(&lock);
+	for (struct opening **at = &openings; *at; at = &(*at)->next)
+		if (*at == o) {
+			*at = o->next;
+			break;
+		}
+	count--;
+	forgotten = o->forgotten;
+	cancelled = o->cancelled;
+	pthread_mutex_unlock(&lock);
+
+	/* The driver said "restart me after the signal"; libc shows that as EINTR. */
+	if (fd == -EINTR && cancelled)
+		fd = ERESTARTSYS_CODE;
+	if (!forgotten)
+		answer(o->channel, o->id, fd);
+	if (fd >= 0)
+		close(fd);
+	free_opening(o);
+	return NULL;
+}
+
+void opener_start(const void *owner, int channel, uint32_t id, const struct device_option *device,
+		  uint32_t oflags)
+{
+	struct opening *o;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err;
+
+	if (opener_count() >= MAX_OPENINGS) {
+		answer(channel, id, -EBUSY);
+		return;
+	}
+	o = calloc(1, sizeof(*o));
+	if (!o) {
+		answer(channel, id, -ENOMEM);
+		return;
+	}
+	o->owner = owner;
+	o->id = id;
+	o->oflags = oflags;
+	o->device = *device;
+	o->device.path = strdup(device->path);
+	o->device.name = NULL;
+	o->channel = fcntl(channel, F_DUPFD_CLOEXEC, 0);
+	if (!o->device.path || o->channel < 0) {
+		answer(channel, id, -ENOMEM);
+		free_opening(o);
+		return;
+	}
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 128 * 1024);
+	pthread_mutex_lock(&lock);
+	err = pthread_create(&thread, &attr, open_thread, o);
+	if (!err) {
+		o->thread = thread;
+		o->next = openings;
+		openings = o;
+		count++;
+	}
+	pthread_mutex_unlock(&lock);
+	pthread_attr_destroy(&attr);
+	if (err) {
+		answer(channel, id, -EAGAIN);
+		free_opening(o);
+	}
+}
+
+static void cancel(const void *owner, uint32_t id, bool all)
+{
+	pthread_mutex_lock(&lock);
+	for (struct opening *o = openings; o; o = o->next) {
+		if (o->owner != owner || (!all && o->id != id))
+			continue;
+		o->cancelled = true;
+		o->forgotten |= all;
+		pthread_kill(o->thread, INTERRUPT);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void opener_cancel(const void *owner, uint32_t id)
+{
+	cancel(owner, id, false);
+}
+
+void opener_cancel_all(const void *owner)
+{
+	cancel(owner, 0, true);
+}
+
+bool opener_tick(void)
+{
+	bool again = false;
+
+	/* A signal that came just before the driver began to wait was in vain. */
+	pthread_mutex_lock(&lock);
+	for (struct opening *o = openings; o; o = o->next)
+		if (o->cancelled) {
+			pthread_kill(o->thread, INTERRUPT);
+			again = true;
+		}
+	pthread_mutex_unlock(&lock);
+	return again;
+}
+
+unsigned int opener_count(void)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&lock);
+	n = count;
+	pthread_mutex_unlock(&lock);
+	return n;
+}

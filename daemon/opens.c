@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "opens.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "devices.h"
+#include "files.h"
+#include "log.h"
+#include "request.h"
+
+struct opens {
+	struct worker *w;
+	pthread_mutex_t lock;
+	struct idmap waiting;
+	uint32_t next_id;
+};
+
+struct opens *opens_create(struct worker *w)
+{
+	struct opens *o = calloc(1, sizeof(*o));
+
+	if (o) {
+		o->w = w;
+		pthread_mutex_init(&o->lock, NULL);
+	}
+	return o;
+}
+
+static int send(struct opens *o, uint32_t type, uint32_t id, uint32_t device, uint32_t oflags)
+{
+	int channel = o->w->channel;
+	struct channel_msg msg;
+
+	if (channel < 0)
+		return -EIO;
+	memset(&msg, 0, CHANNEL_HEAD);
+	msg.type = type;
+	msg.id = id;
+	msg.device_id = device;
+	msg.oflags = oflags;
+	return channel_send(channel, &msg, CHANNEL_HEAD, NULL, 0, -1) ? -EIO : 0;
+}
+
+void opens_start(struct opens *o, struct request *r)
+{
+	struct device_info device;
+	uint32_t id = 0;
+	int err;
+
+	err = devices_find(o->w, r->req.u.open.device, &device);
+	if (!err) {
+		pthread_mutex_lock(&o->lock);
+		do {
+			id = ++o->next_id;
+		} while (!id || idmap_find(&o->waiting, id));
+		err = idmap_insert(&o->waiting, id, r);
+		if (!err) {
+			request_get(r);
+			r->open_id = id;
+		}
+		pthread_mutex_unlock(&o->lock);
+	}
+	if (err) {
+		request_done(r, err);
+		return;
+	}
+	err = send(o, CHANNEL_OPEN, id, r->req.u.open.device, r->req.oflags);
+	if (err) {
+		log_limited(LOG_ERROR, "devices cannot be opened any more: the manager has gone");
+		opens_answer(o, id, err, -1);
+	}
+}
+
+void opens_cancel(struct opens *o, uint32_t id)
+{
+	send(o, CHANNEL_OPEN_CANCEL, id, 0, 0);
+}
+
+static void answer(struct request *r, int result, int fd)
+{
+	struct device_info device;
+	struct file *f;
+
+	if (!result && fd < 0)
+		result = -EIO;
+	if (!result && devices_find(r->w, r->req.u.open.device, &device)) {
+		/* gone meanwhile; its file still is good */
+		memset(&device, 0, sizeof(device));
+	}
+	if (!result) {
+		result = file_create(r->s, fd, r->req.oflags, device.caching, &f);
+		fd = -1;
+	}
+	if (!result && r->abandoned) {
+		/* nobody will ever release it */
+		struct file *mine = file_take(r->s, f->mf.id);
+
+		if (mine)
+			file_release(mine, NULL);
+		file_put(f);
+		result = -EINTR;
+	} else if (!result) {
+		r->resp.u.open.file = f->mf.id;
+		r->resp.u.open.flags = f->mf.stream ? PD_FILE_STREAM : 0;
+		file_put(f);
+	}
+	if (fd >= 0)
+		close(fd);
+	request_done(r, result);
+}
+
+void opens_answer(struct opens *o, uint32_t id, int result, int fd)
+{
+	struct request *r;
+
+	pthread_mutex_lock(&o->lock);
+	r = idmap_remove(&o->waiting, id);
+	pthread_mutex_unlock(&o->lock);
+	if (!r) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	answer(r, result, fd);
+	request_put(r);
+}
+
+void opens_hangup(struct opens *o)
+{
+	for (;;) {
+		struct request *r;
+
+		pthread_mutex_lock(&o->lock);
+		r = idmap_any(&o->waiting);
+		if (r)
+			idmap_remove(&o->waiting, r->open_id);
+		pthread_mutex_unlock(&o->lock);
+		if (!r)
+			return;
+		answer(r, -EIO, -1);
+		request_put(r);
+	}
+}

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <paradice/protocol.h>
+
+#include "channel.h"
+
+enum {
+	OPT_VM = 1,
+	OPT_SOCKET,
+	OPT_DEVICE,
+	OPT_QUEUES,
+	OPT_WINDOW,
+	OPT_MAX_INFLIGHT,
+	OPT_STATS,
+	OPT_USER,
+	OPT_ALLOW_PFNMAP,
+	OPT_ONCE,
+	OPT_CONTROL,
+	OPT_MIRROR,
+	OPT_LOG_LEVEL,
+	OPT_VERSION,
+	OPT_HELP,
+};
+
+static const struct option long_options[] = {
+	{ "vm", required_argument, NULL, OPT_VM },
+	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "device", required_argument, NULL, OPT_DEVICE },
+	{ "queues", required_argument, NULL, OPT_QUEUES },
+	{ "window", required_argument, NULL, OPT_WINDOW },
+	{ "max-inflight", required_argument, NULL, OPT_MAX_INFLIGHT },
+	{ "stats", required_argument, NULL, OPT_STATS },
+	{ "user", required_argument, NULL, OPT_USER },
+	{ "allow-pfnmap", no_argument, NULL, OPT_ALLOW_PFNMAP },
+	{ "once", no_argument, NULL, OPT_ONCE },
+	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "mirror", required_argument, NULL, OPT_MIRROR },
+	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char help_text[] =
+	"Usage: paradiced [OPTION]... --vm NAME --socket PATH --device PATH[,OPTION]... [--vm ...]\n"
+	"Shares device files of this machine with virtual machines.\n"
+	"\n"
+	"For each VM:\n"
+	"  --vm NAME           begins a VM's options; those before the first --vm are defaults\n"
+	"  --socket PATH       the vhost-user socket that the VMM connects to\n"
+	"  --device PATH[,as=/dev/NAME][,ro][,caps=CAP[+CAP]][,cache=wb|wc|uc]\n"
+	"                      shares PATH, under another name, for reading only, with\n"
+	"                      capabilities for its callers, with another caching of its memory\n"
+	"  --queues N          request queues, 1 to 64 (default 4)\n"
+	"  --window SIZE       room for mapped device memory, a power of two (default 256M), or 0\n"
+	"  --max-inflight N    operations at once (default 512)\n"
+	"  --user NAME|UID     identity of the processes that serve the VM (default: one of its own)\n"
+	"  --stats FILE        writes counts there, as JSON, when the VM has gone\n"
+	"  --allow-pfnmap      for VMs without KVM: show device memory that KVM before Linux 6.13\n"
+	"                      could not\n"
+	"\n"
+	"For all:\n"
+	"  --once              ends when the first VM has gone\n"
+	"  --control PATH      socket for paradicectl (default " CONTROL_DEFAULT ")\n"
+	"  --mirror PATH       the mirror program, when it is not where it was installed\n"
+	"  --log-level LEVEL   error, warning, info or debug (default info)\n"
+	"  --version, --help\n";
+
+static void __attribute__((noreturn, format(printf, 1, 2))) usage(const char *format, ...)
+{
+	va_list args;
+
+	fputs("paradiced: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs("\nTry 'paradiced --help'.\n", stderr);
+	exit(2);
+}
+
+static void *must(void *p)
+{
+	if (!p) {
+		fputs("paradiced: out of memory\n", stderr);
+		exit(1);
+	}
+	return p;
+}
+
+static uint64_t number(const char *option, const char *text, uint64_t min, uint64_t max)
+{
+	unsigned long long v;
+	char *end;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (end == text || *end || errno || *text == '-' || v < min || v > max)
+		usage("%s: '%s' is not a number from %llu to %llu", option, text,
+		      (unsigned long long)min, (unsigned long long)max);
+	return v;
+}
+
+static uint64_t window_size(const char *text)
+{
+	unsigned long long v;
+	unsigned int shift = 0;
+	char *end;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (*end == 'K')
+		shift = 10;
+	else if (*end == 'M')
+		shift = 20;
+	else if (*end == 'G')
+		shift = 30;
+	if (shift)
+		end++;
+	if (end == text || *end || errno || *text == '-' || (shift && v >> (63 - shift)))
+		usage("--window: '%s' is not a size like 256M", text);
+	v <<= shift;
+	if (v && (v & (v - 1) || v < (1u << 20) || v > (1ull << 40)))
+		usage("--window: '%s' is not a power of two from 1M to 1024G, nor 0", text);
+	return v;
+}
+
+static void user(const char *text, struct vm_option *vm)
+{
+	struct passwd *pw = getpwnam(text);
+
+	if (pw) {
+		vm->uid = pw->pw_uid;
+		vm->gid = pw->pw_gid;
+	} else if (*text >= '0' && *text <= '9') {
+		vm->uid = (uid_t)number("--user", text, 1, 0xfffffffeu);
+		vm->gid = (gid_t)vm->uid;
+	} else {
+		usage("--user: there is no user '%s'", text);
+	}
+	if (!vm->uid)
+		usage("--user: the processes that serve a VM must not run as root");
+	vm->user_given = true;
+}
+
+static uint64_t capabilities(char *list)
+{
+	uint64_t mask = 0;
+	char *save = NULL;
+
+	for (char *name = strtok_r(list, "+", &save); name; name = strtok_r(NULL, "+", &save)) {
+		char full[64];
+		cap_value_t value;
+
+		snprintf(full, sizeof(full), "%s%s", strncmp(name, "cap_", 4) ? "cap_" : "", name);
+		if (cap_from_name(full, &value))
+			usage("--device: caps=%s: no such capability (one is net_admin)", name);
+		mask |= 1ull << value;
+	}
+	if (!mask)
+		usage("--device: caps= needs a capability, for example caps=net_admin");
+	return mask;
+}
+
+static char *device_name(const char *path)
+{
+	const char *name = path;
+
+	if (strncmp(path, "/dev/", 5) || !path[5])
+		usage("--device: as=%s: a name in the guest begins with /dev/", path);
+	name += 5;
+	if (strlen(name) >= sizeof(((struct pd_device *)0)->name))
+		usage("--device: '%s' is too long a name for the guest: give a shorter one with as=",
+		      path);
+	for (const char *p = name; *p; p++) {
+		bool start = p == name || p[-1] == '/';
+
+		if ((start && (*p == '.' || *p == '/')) || *p <= ' ' || *p > '~' ||
+		    (*p == '/' && !p[1]))
+			usage("--device: '%s' cannot be a name in the guest: give one with as=/dev/NAME",
+			      path);
+	}
+	return must(strdup(name));
+}
+
+static void device(const char *text, struct vm_option *vm)
+{
+	struct device_option d = { .caching = -1 };
+	char *copy = must(strdup(text));
+	char *save = NULL;
+	char *path = strtok_r(copy, ",", &save);
+	const char *as = NULL;
+
+	if (!path || *path != '/')
+		usage("--device: '%s' does not begin with a path like /dev/video0", text);
+	for (char *o = strtok_r(NULL, ",", &save); o; o = strtok_r(NULL, ",", &save)) {
+		if (!strncmp(o, "as=", 3))
+			as = o + 3;
+		else if (!strcmp(o, "ro"))
+			d.readonly = true;
+		else if (!strncmp(o, "caps=", 5))
+			d.caps |= capabilities(o + 5);
+		else if (!strcmp(o, "cache=wb"))
+			d.caching = PD_CACHE_WB;
+		else if (!strcmp(o, "cache=wc"))
+			d.caching = PD_CACHE_WC;
+		else if (!strcmp(o, "cache=uc"))
+			d.caching = PD_CACHE_UC;
+		else
+			usage("--device %s: unknown option '%s' (there are as=, ro, caps= and cache=)",
+			      path, o);
+	}
+	d.path = must(strdup(path));
+	d.name = device_name(as ? as : path);
+	for (unsigned int i = 0; i < vm->ndevices; i++)
+		if (!strcmp(vm->devices[i].name, d.name))
+			usage("--device %s: VM '%s' has a /dev/%s already: give another name with as=",
+			      d.path, vm->name, d.name);
+	vm->devices = must(realloc(vm->devices, (vm->ndevices + 1) * sizeof(d)));
+	vm->devices[vm->ndevices++] = d;
+	free(copy);
+}
+
+static struct vm_option *add_vm(struct options *o, const struct vm_option *defaults,
+				const char *name)
+{
+	struct vm_option *vm;
+
+	if (!*name || strlen(name) > VM_NAME_MAX)
+		usage("--vm: a name has 1 to %d characters", VM_NAME_MAX);
+	for (const char *p = name; *p; p++)
+		if (*p <= ' ' || *p > '~' || *p == '"' || *p == '\\' || *p == '/')
+			usage("--vm: '%s' has a character that a name cannot have", name);
+	for (unsigned int i = 0; i < o->nvms; i++)
+		if (!strcmp(o->vms[i].name, name))
+			usage("--vm: '%s' is given twice", name);
+	o->vms = must(realloc(o->vms, (o->nvms + 1) * sizeof(*vm)));
+	vm = &o->vms[o->nvms++];
+	*vm = *defaults;
+	vm->name = must(strdup(name));
+	return vm;
+}
+
+static void check(const struct options *o)
+{
+	if (!o->nvms)
+		usage("no VM given: --vm NAME --socket PATH --device PATH");
+	for (unsigned int i = 0; i < o->nvms; i++) {
+		const struct vm_option *vm = &o->vms[i];
+
+		if (!vm->socket)
+			usage("VM '%s' has no --socket", vm->name);
+		if (strlen(vm->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+			usage("VM '%s': --socket: '%s' is too long (107 characters at most)",
+			      vm->name, vm->socket);
+		if (!vm->ndevices)
+			usage("VM '%s' has no --device", vm->name);
+		for (unsigned int k = 0; k < i; k++)
+			if (!strcmp(o->vms[k].socket, vm->socket))
+				usage("VMs '%s' and '%s' have the same --socket", o->vms[k].name,
+				      vm->name);
+	}
+}
+
+void options_parse(int argc, char **argv, struct options *o)
+{
+	struct vm_option defaults = {
+		.queues = 4,
+		.window_size = 256u << 20,
+		.max_inflight = 512,
+		.uid = (uid_t)-1,
+		.gid = (gid_t)-1,
+	};
+	struct vm_option *vm = &defaults;
+	int c;
+	int level;
+
+	*o = (struct options){ .control = must(strdup(CONTROL_DEFAULT)), .level = LOG_INFO };
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+		bool of_vm = c == OPT_SOCKET || c == OPT_DEVICE || c == OPT_STATS;
+
+		if (of_vm && vm == &defaults)
+			usage("%s belongs to a VM: give --vm NAME before it", argv[optind - 2]);
+		switch (c) {
+		case OPT_VM:
+			vm = add_vm(o, &defaults, optarg);
+			break;
+		case OPT_SOCKET:
+			vm->socket = must(strdup(optarg));
+			break;
+		case OPT_DEVICE:
+			device(optarg, vm);
+			break;
+		case OPT_QUEUES:
+			vm->queues = (uint32_t)number("--queues", optarg, 1, PD_MAX_REQUEST_QUEUES);
+			break;
+		case OPT_WINDOW:
+			vm->window_size = window_size(optarg);
+			break;
+		case OPT_MAX_INFLIGHT:
+			vm->max_inflight = (uint32_t)number("--max-inflight", optarg, 1, 65536);
+			break;
+		case OPT_STATS:
+			vm->stats = must(strdup(optarg));
+			break;
+		case OPT_USER:
+			user(optarg, vm);
+			break;
+		case OPT_ALLOW_PFNMAP:
+			vm->allow_pfnmap = true;
+			break;
+		case OPT_ONCE:
+			o->once = true;
+			break;
+		case OPT_CONTROL:
+			free(o->control);
+			o->control = must(strdup(optarg));
+			o->control_given = true;
+			break;
+		case OPT_MIRROR:
+			o->mirror = must(strdup(optarg));
+			break;
+		case OPT_LOG_LEVEL:
+			level = log_level_parse(optarg);
+			if (level < 0)
+				usage("--log-level: '%s' is not error, warning, info or debug",
+				      optarg);
+			o->level = (enum log_level)level;
+			break;
+		case OPT_VERSION:
+			printf("paradiced %s (protocol %d)\n", PARADICE_RELEASE, PD_VERSION);
+			exit(0);
+		case OPT_HELP:
+			fputs(help_text, stdout);
+			exit(0);
+		case ':':
+			usage("%s needs a value", argv[optind - 1]);
+		default:
+			usage("unknown option '%s'", argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		usage("'%s' is not an option", argv[optind]);
+	check(o);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of paradiced. */
+#ifndef PARADICE_OPTIONS_H
+#define PARADICE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "log.h"
+
+/**
+ * struct device_option - one --device
+ * @path: on the host
+ * @name: below /dev in the guest
+ * @readonly: "ro"
+ * @caps: capabilities that "caps=" gives, a mask
+ * @caching: PD_CACHE_*, or -1 when not given
+ */
+struct device_option {
+	char *path;
+	char *name;
+	bool readonly;
+	uint64_t caps;
+	int caching;
+};
+
+/**
+ * struct vm_option - one --vm with all that belongs to it
+ * @user_given: @uid and @gid come from --user
+ */
+struct vm_option {
+	char *name;
+	char *socket;
+	char *stats;
+	uint32_t queues;
+	uint32_t max_inflight;
+	uint64_t window_size;
+	bool allow_pfnmap;
+	bool user_given;
+	uid_t uid;
+	gid_t gid;
+	struct device_option *devices;
+	unsigned int ndevices;
+};
+
+/**
+ * struct options - the whole command line
+ * @control: path of the control socket; NULL for none
+ * @control_given: it was asked for, so not getting it is an error
+ * @mirror: path of the mirror program, NULL for the installed one
+ * @once: end after the first VM has gone
+ */
+struct options {
+	struct vm_option *vms;
+	unsigned int nvms;
+	char *control;
+	bool control_given;
+	char *mirror;
+	bool once;
+	enum log_level level;
+};
+
+#define CONTROL_DEFAULT "/run/paradice/control"
+
+/**
+ * options_parse() - reads the command line
+ *
+ * --help and --version print and end the process; wrong usage ends it with status 2 and a message.
+ */
+void options_parse(int argc, char **argv, struct options *o);
+
+#endif

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "dispatch.h"
+#include "log.h"
+#include "request.h"
+
+#define KEEP_IDLE 4
+#define IDLE_MS 20000
+#define STACK (256 * 1024)
+
+/* A request for the thread aside. */
+struct aside {
+	struct aside *next;
+	struct request *r;
+	void (*run)(struct request *r);
+};
+
+/**
+ * @idle: threads that wait for kicks, or are about to
+ * @total: all that serve queues
+ * @aside: a list for the thread of its own
+ */
+struct pool {
+	struct worker *w;
+	int epoll;
+	pthread_mutex_t lock;
+	unsigned int idle;
+	unsigned int total;
+	unsigned int max;
+	pthread_cond_t aside_cond;
+	struct aside *aside;
+	struct aside **aside_end;
+};
+
+static void *serve_main(void *arg);
+
+static int start_thread(struct pool *p, void *(*main)(void *))
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, STACK);
+	err = pthread_create(&thread, &attr, main, p);
+	pthread_attr_destroy(&attr);
+	return -err;
+}
+
+/* Sees that somebody waits for kicks while the caller is busy. */
+static bool somebody_idle(struct pool *p)
+{
+	bool yes;
+
+	pthread_mutex_lock(&p->lock);
+	if (!p->idle && p->total < p->max) {
+		/* counted now, lest two find it missing */
+		p->idle++;
+		p->total++;
+		if (start_thread(p, serve_main)) {
+			p->idle--;
+			p->total--;
+		}
+	}
+	yes = p->idle > 0;
+	pthread_mutex_unlock(&p->lock);
+	return yes;
+}
+
+static void run(struct pool *p, struct request *r, bool more)
+{
+	unsigned int needs = r->info->needs;
+
+	if (needs & NEVER_BLOCKS) {
+		r->info->run(r);
+	} else if (somebody_idle(p) &&
+		   (needs & MUST_RUN || atomic_load(&r->s->inflight) <= p->w->s.max_inflight)) {
+		if (more)
+			pool_poke(p, r->vq->index);
+		r->info->run(r);
+	} else if (needs & MUST_RUN) {
+		pool_run_aside(p, r, r->info->run);
+		return; /* with our reference */
+	} else {
+		log_limited(LOG_WARNING,
+			    "%s refused (EBUSY): %u operations are under way (--max-inflight %u)",
+			    r->info->name, atomic_load(&r->s->inflight), p->w->s.max_inflight);
+		atomic_fetch_add(&p->w->counts.refused, 1);
+		request_done(r, -EBUSY);
+	}
+	request_put(r);
+}
+
+static void serve_queue(struct pool *p, unsigned int index)
+{
+	struct worker *w = p->w;
+
+	for (;;) {
+		struct request *r;
+		bool ready;
+		bool more;
+
+		pthread_mutex_lock(&w->order[index]);
+		r = request_take(w, &w->vq[index], &more);
+		ready = r && dispatch_prepare(r);
+		pthread_mutex_unlock(&w->order[index]);
+		if (!r)
+			return;
+		if (ready)
+			run(p, r, more);
+		else
+			request_put(r);
+	}
+}
+
+static void *serve_main(void *arg)
+{
+	struct pool *p = arg;
+
+	for (;;) {
+		struct epoll_event ev;
+		int n = epoll_wait(p->epoll, &ev, 1, IDLE_MS);
+		bool leave;
+
+		pthread_mutex_lock(&p->lock);
+		leave = n == 0 && p->idle > KEEP_IDLE;
+		p->idle--;
+		if (leave)
+			p->total--;
+		pthread_mutex_unlock(&p->lock);
+		if (leave)
+			return NULL;
+		if (n == 1)
+			serve_queue(p, ev.data.u32);
+		pthread_mutex_lock(&p->lock);
+		p->idle++;
+		pthread_mutex_unlock(&p->lock);
+	}
+}
+
+static void *aside_main(void *arg)
+{
+	struct pool *p = arg;
+
+	for (;;) {
+		struct aside *a;
+
+		pthread_mutex_lock(&p->lock);
+		while (!p->aside)
+			pthread_cond_wait(&p->aside_cond, &p->lock);
+		a = p->aside;
+		p->aside = a->next;
+		if (!p->aside)
+			p->aside_end = &p->aside;
+		pthread_mutex_unlock(&p->lock);
+		a->run(a->r);
+		request_put(a->r);
+		free(a);
+	}
+	return NULL;
+}
+
+void pool_run_aside(struct pool *p, struct request *r, void (*run_it)(struct request *r))
+{
+	struct aside *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		request_done(r, -ENOMEM);
+		request_put(r);
+		return;
+	}
+	a->r = r;
+	a->run = run_it;
+	pthread_mutex_lock(&p->lock);
+	*p->aside_end = a;
+	p->aside_end = &a->next;
+	pthread_cond_signal(&p->aside_cond);
+	pthread_mutex_unlock(&p->lock);
+}
+
+struct pool *pool_create(struct worker *w)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->w = w;
+	p->max = w->s.max_inflight + 2;
+	p->aside_end = &p->aside;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->aside_cond, NULL);
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (p->epoll < 0 || start_thread(p, aside_main) || !somebody_idle(p)) {
+		log_error("cannot make threads: %m");
+		return NULL;
+	}
+	return p;
+}
+
+void pool_kick_changed(struct pool *p, unsigned int queue, int old, int kick)
+{
+	/* edge-triggered: each kick wakes one thread, and the counter need not be read */
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = queue };
+
+	if (old >= 0)
+		epoll_ctl(p->epoll, EPOLL_CTL_DEL, old, NULL);
+	if (kick >= 0 && epoll_ctl(p->epoll, EPOLL_CTL_ADD, kick, &ev))
+		log_error("queue %u: its kicks cannot be watched: %m", queue);
+}
+
+void pool_poke(struct pool *p, unsigned int queue)
+{
+	struct virtqueue *q = &p->w->vq[queue];
+
+	(void)p;
+	pthread_mutex_lock(&q->lock);
+	if (q->kick >= 0)
+		eventfd_write(q->kick, 1);
+	pthread_mutex_unlock(&q->lock);
+}

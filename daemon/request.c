@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatch.h"
+#include "files.h"
+#include "log.h"
+#include "maps.h"
+#include "mms.h"
+
+/* Answers for a queue that stands still (the VM is paused); by the queue's lock. */
+struct held {
+	struct held *next;
+	struct reply reply;
+	struct pd_resp resp;
+	struct pd_device device;
+	bool with_device;
+};
+
+static struct held *held[NUM_QUEUES];
+
+/* by the queue's lock, which is running */
+static void give(struct worker *w, struct virtqueue *q, struct reply *reply,
+		 const struct pd_resp *resp, const struct pd_device *device)
+{
+	struct {
+		struct pd_resp resp;
+		struct pd_device device;
+	} out = { .resp = *resp };
+	uint32_t len = sizeof(out.resp);
+
+	if (device) {
+		out.device = *device;
+		len = sizeof(out);
+	}
+	out.resp.tag = reply->tag;
+	if (len > reply->room)
+		len = (uint32_t)reply->room;
+	gmem_rdlock(w->mem);
+	if (vq_write(w->mem, reply->seg, reply->nseg, &out, len))
+		len = 0;
+	vq_push(q, reply->head, len);
+	gmem_unlock(w->mem);
+}
+
+static void answer(struct worker *w, struct virtqueue *q, struct reply *reply,
+		   const struct pd_resp *resp, const struct pd_device *device)
+{
+	struct held *h;
+
+	reply->present = false;
+	if (reply->generation != q->generation)
+		return; /* the ring it came from is gone */
+	if (vq_running(q)) {
+		give(w, q, reply, resp, device);
+		return;
+	}
+	h = malloc(sizeof(*h));
+	if (!h)
+		return;
+	h->reply = *reply;
+	h->resp = *resp;
+	h->with_device = device != NULL;
+	if (device)
+		h->device = *device;
+	h->next = held[q->index];
+	held[q->index] = h;
+}
+
+void request_flush_held(struct virtqueue *q, struct worker *w)
+{
+	struct held *h;
+
+	while ((h = held[q->index])) {
+		held[q->index] = h->next;
+		if (h->reply.generation == q->generation)
+			give(w, q, &h->reply, &h->resp, h->with_device ? &h->device : NULL);
+		free(h);
+	}
+}
+
+void request_get(struct request *r)
+{
+	atomic_fetch_add(&r->refs, 1);
+}
+
+void request_put(struct request *r)
+{
+	if (atomic_fetch_sub(&r->refs, 1) != 1)
+		return;
+	if (r->map)
+		map_put(r->map);
+	if (r->file)
+		file_put(r->file);
+	if (r->mm)
+		mm_put(r->mm);
+	if (r->s)
+		session_put(r->s);
+	free(r);
+}
+
+static void leave(struct request *r)
+{
+	if (r->s)
+		session_remove_request(r->s, r);
+}
+
+void request_done(struct request *r, int64_t result)
+{
+	bool out;
+
+	r->resp.status = PD_ST_DONE;
+	r->resp.result = (uint64_t)result;
+	/*
+	 * First out of the table: a guest that sees the answer may use the tag again. One without
+	 * a chain stays until CONTINUE brings one.
+	 */
+	request_get(r);
+	pthread_mutex_lock(&r->vq->lock);
+	out = r->reply.present || r->abandoned;
+	if (!out)
+		r->ended = true;
+	pthread_mutex_unlock(&r->vq->lock);
+	if (out) {
+		leave(r);
+		pthread_mutex_lock(&r->vq->lock);
+		if (r->reply.present)
+			answer(r->w, r->vq, &r->reply, &r->resp,
+			       r->with_device ? &r->device : NULL);
+		pthread_mutex_unlock(&r->vq->lock);
+	}
+	request_put(r);
+}
+
+bool request_fault(struct request *r, uint64_t addr, bool write)
+{
+	struct pd_resp resp = { .status = PD_ST_FAULT };
+	bool asked = false;
+
+	resp.u.fault.addr = addr;
+	resp.u.fault.flags = write ? PD_FAULT_WRITE : 0;
+	if (r->abandoned || r->s->over)
+		return false;
+	pthread_mutex_lock(&r->vq->lock);
+	if (r->reply.present) {
+		answer(r->w, r->vq, &r->reply, &resp, NULL);
+		asked = true;
+	}
+	pthread_mutex_unlock(&r->vq->lock);
+	if (asked)
+		atomic_fetch_add(&r->w->counts.faults, 1);
+	return asked;
+}
+
+bool request_continue(struct request *r, struct request *c)
+{
+	bool ended = false;
+	bool taken = false;
+
+	pthread_mutex_lock(&r->vq->lock);
+	if (!r->reply.present) {
+		taken = true;
+		r->reply = c->reply;
+		c->reply.present = false;
+		ended = r->ended;
+	}
+	pthread_mutex_unlock(&r->vq->lock);
+	if (ended) {
+		leave(r);
+		pthread_mutex_lock(&r->vq->lock);
+		answer(r->w, r->vq, &r->reply, &r->resp, NULL);
+		pthread_mutex_unlock(&r->vq->lock);
+	}
+	return taken;
+}
+
+void request_abandon(struct request *r)
+{
+	bool ended;
+
+	pthread_mutex_lock(&r->vq->lock);
+	r->abandoned = true;
+	ended = r->ended && !r->reply.present;
+	pthread_mutex_unlock(&r->vq->lock);
+	if (ended)
+		leave(r);
+}
+
+/* Answers a chain from which no request could be made. */
+static void refuse(struct worker *w, struct virtqueue *q, const struct vq_chain *c, uint64_t tag,
+		   int result)
+{
+	struct pd_resp resp = { .status = PD_ST_DONE, .result = (uint64_t)(int64_t)result };
+	struct reply reply = { .present = true, .head = c->head, .generation = q->generation };
+
+	reply.tag = tag;
+	reply.room = c->write_len;
+	reply.nseg = c->nwrite < REPLY_SEGMENTS ? c->nwrite : REPLY_SEGMENTS;
+	memcpy(reply.seg, &c->seg[c->nread], reply.nseg * sizeof(reply.seg[0]));
+	atomic_fetch_add(&w->counts.malformed, 1);
+	pthread_mutex_lock(&q->lock);
+	answer(w, q, &reply, &resp, NULL);
+	pthread_mutex_unlock(&q->lock);
+}
+
+#define MALFORMED(w, q, c, req, result, ...)                                                       \
+	do {                                                                                       \
+		log_limited(LOG_WARNING, __VA_ARGS__);                                             \
+		refuse(w, q, c, (req)->tag, result);                                               \
+		return NULL;                                                                       \
+	} while (0)
+
+static struct request *read_request(struct worker *w, struct virtqueue *q, const struct vq_chain *c)
+{
+	struct pd_req req = { 0 };
+	uint64_t lists;
+	struct request *r;
+	uint64_t want;
+	int err;
+
+	if (c->read_len < sizeof(req))
+		MALFORMED(w, q, c, &req, -EINVAL,
+			  "queue %u: a request of %llu bytes, shorter than its head (%zu)", q->index,
+			  (unsigned long long)c->read_len, sizeof(req));
+	gmem_rdlock(w->mem);
+	err = vq_read(w->mem, c->seg, c->nread, 0, &req, sizeof(req));
+	gmem_unlock(w->mem);
+	if (err)
+		MALFORMED(w, q, c, &req, -EINVAL, "queue %u: a request outside the guest's memory",
+			  q->index);
+	if (req.ndrops > PD_MAX_DROPS || req.npages > PD_MAX_PAGES || req.nvecs > PD_MAX_VECS)
+		MALFORMED(w, q, c, &req, -E2BIG,
+			  "queue %u: a request with %u drops, %u pages, %u vecs (at most %u, %u, %u)",
+			  q->index, req.ndrops, req.npages, req.nvecs, PD_MAX_DROPS, PD_MAX_PAGES,
+			  PD_MAX_VECS);
+	lists = (uint64_t)req.ndrops * sizeof(struct pd_range) +
+		(uint64_t)req.npages * sizeof(struct pd_pages) +
+		(uint64_t)req.nvecs * sizeof(struct pd_range);
+	if (c->read_len != sizeof(req) + lists)
+		MALFORMED(w, q, c, &req, -EINVAL,
+			  "queue %u: a request of %llu bytes whose lists make it %llu", q->index,
+			  (unsigned long long)c->read_len, (unsigned long long)sizeof(req) + lists);
+	want = sizeof(struct pd_resp) + (req.op == PD_OP_DEVICE ? sizeof(struct pd_device) : 0);
+	if (c->write_len < want || c->nwrite > REPLY_SEGMENTS)
+		MALFORMED(w, q, c, &req, -EINVAL,
+			  "queue %u: a request with room of %llu bytes in %u pieces for its answer (%llu needed)",
+			  q->index, (unsigned long long)c->write_len, c->nwrite,
+			  (unsigned long long)want);
+	if (!req.tag)
+		MALFORMED(w, q, c, &req, -EINVAL, "queue %u: a request with tag 0", q->index);
+
+	r = malloc(sizeof(*r) + lists);
+	if (!r) {
+		refuse(w, q, c, req.tag, -ENOMEM);
+		return NULL;
+	}
+	memset(r, 0, sizeof(*r));
+	r->w = w;
+	r->vq = q;
+	r->req = req;
+	atomic_init(&r->refs, 1);
+	r->drops = (struct pd_range *)r->lists;
+	r->pages = (struct pd_pages *)(r->drops + req.ndrops);
+	r->vecs = (struct pd_range *)(r->pages + req.npages);
+	gmem_rdlock(w->mem);
+	err = vq_read(w->mem, c->seg, c->nread, sizeof(req), r->lists, lists);
+	gmem_unlock(w->mem);
+	if (err) {
+		free(r);
+		MALFORMED(w, q, c, &req, -EINVAL, "queue %u: lists outside the guest's memory",
+			  q->index);
+	}
+	r->reply = (struct reply){
+		.present = true,
+		.head = c->head,
+		.generation = q->generation,
+		.tag = req.tag,
+		.room = c->write_len,
+		.nseg = c->nwrite,
+	};
+	memcpy(r->reply.seg, &c->seg[c->nread], c->nwrite * sizeof(c->seg[0]));
+	return r;
+}
+
+struct request *request_take(struct worker *w, struct virtqueue *q, bool *more)
+{
+	static _Thread_local struct vq_chain chain;
+	struct request *r;
+	int rc;
+
+	for (;;) {
+		pthread_mutex_lock(&q->lock);
+		gmem_rdlock(w->mem);
+		rc = vq_pop(q, w->mem, &chain);
+		*more = vq_want_kick(q);
+		gmem_unlock(w->mem);
+		pthread_mutex_unlock(&q->lock);
+		if (rc < 0)
+			return NULL;
+		if (rc == 0) {
+			if (*more)
+				continue;
+			return NULL;
+		}
+		r = read_request(w, q, &chain);
+		if (r)
+			return r;
+	}
+}

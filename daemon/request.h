@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request of the guest, from the queue to its answer. */
+#ifndef PARADICE_REQUEST_H
+#define PARADICE_REQUEST_H
+
+#include "session.h"
+
+#define REPLY_SEGMENTS 4
+
+/**
+ * struct reply - the descriptor chain on which a request is answered
+ * @present: there is one; by the queue's lock
+ * @tag: of the request that brought it
+ */
+struct reply {
+	bool present;
+	uint16_t head;
+	uint32_t generation;
+	uint64_t tag;
+	uint64_t room;
+	unsigned int nseg;
+	struct vq_segment seg[REPLY_SEGMENTS];
+};
+
+struct mm;
+struct file;
+struct map;
+struct op_info;
+
+/**
+ * struct request - see above
+ * @info: what its operation needs
+ * @vq: where it came from
+ * @reply: where its answer goes; gone while the guest looks for a page
+ * @resp: its answer
+ * @device: its answer's tail, for PD_OP_DEVICE
+ * @ended: it has its result, but no chain to give it on; by the queue's lock
+ * @abandoned: nobody waits for it
+ * @listed: in the session's table
+ * @open_id: what the manager calls its opening
+ * @mop: its part in the mirror layer
+ * @drops: lists, behind the struct
+ */
+struct request {
+	struct worker *w;
+	struct session *s;
+	atomic_uint refs;
+	const struct op_info *info;
+	struct virtqueue *vq;
+	struct reply reply;
+	struct pd_req req;
+	struct pd_resp resp;
+	struct pd_device device;
+	bool with_device;
+	bool ended;
+	bool counted;
+	atomic_bool abandoned;
+	bool listed;
+	uint32_t open_id;
+	struct mm *mm;
+	struct file *file;
+	struct map *map;
+	struct mirror_op mop;
+	struct request *next;
+	struct pd_range *drops;
+	struct pd_pages *pages;
+	struct pd_range *vecs;
+	_Alignas(8) uint8_t lists[];
+};
+
+/**
+ * request_take() - takes the next request from a queue
+ * @more: set when another one waits
+ *
+ * Answers what is malformed by itself and goes on to the next.
+ *
+ * Return: a request with one reference, or NULL when there is none.
+ */
+struct request *request_take(struct worker *w, struct virtqueue *q, bool *more);
+
+void request_get(struct request *r);
+void request_put(struct request *r);
+
+/* Answers with @result; the rest of r->resp.u as the caller left it. Once per request. */
+void request_done(struct request *r, int64_t result);
+
+/* mirror_env.fault: tells the guest that page @addr is wanted. */
+bool request_fault(struct request *r, uint64_t addr, bool write);
+
+/*
+ * CONTINUE @c of @r: @r's next answer goes on @c's chain. If it has ended meanwhile, that is now.
+ * Return: false when @r has a chain already.
+ */
+bool request_continue(struct request *r, struct request *c);
+
+/* Nobody waits for @r any more. */
+void request_abandon(struct request *r);
+
+/* The ring starts anew or goes on: gives what could not be given while it stood still. */
+void request_flush_held(struct virtqueue *q, struct worker *w);
+
+#endif

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "listener.h"
+#include "log.h"
+#include "opener.h"
+#include "policy.h"
+#include "worker.h"
+
+/*
+ * Each VM's processes have a user id of their own, from a range that no distribution gives out,
+ * so that one VM's cannot touch another's.
+ */
+#define UID_BASE 0x70d10000u
+
+static uint32_t next_device_id = 1;
+
+int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
+{
+	char why[256];
+
+	vm->o = o;
+	vm->pidfd = vm->channel = vm->listener = -1;
+	vm->uid = vm->gid = (uid_t)-1;
+	if (o->user_given) {
+		vm->uid = o->uid;
+		vm->gid = o->gid;
+	} else if (geteuid() == 0) {
+		vm->uid = UID_BASE + index;
+		vm->gid = UID_BASE + index;
+	}
+	if (o->user_given && geteuid() != 0 && o->uid != geteuid()) {
+		log_error("VM '%s': --user needs paradiced to be started by root", o->name);
+		return -1;
+	}
+	vm->devices = calloc(o->ndevices, sizeof(*vm->devices));
+	if (!vm->devices) {
+		log_error("out of memory");
+		return -1;
+	}
+	for (unsigned int i = 0; i < o->ndevices; i++) {
+		struct device_info info;
+
+		if (policy_describe(&o->devices[i], &info, why)) {
+			log_error("VM '%s': --device: %s", o->name, why);
+			return -1;
+		}
+		vm->devices[i].o = &o->devices[i];
+		vm->devices[i].id = next_device_id++;
+	}
+	vm->listener = listener_open(o->socket, 0660, why);
+	if (vm->listener < 0) {
+		log_error("VM '%s': --socket: %s", o->name, why);
+		return -1;
+	}
+	log_info("ready: %s: %s", o->name, o->socket);
+	return 0;
+}
+
+void vm_close(struct vm *vm)
+{
+	if (vm->listener >= 0) {
+		close(vm->listener);
+		unlink(vm->o->socket);
+	}
+	free(vm->devices);
+	free(vm->stats);
+}
+
+static uint64_t keep_caps(const struct vm_option *o)
+{
+	uint64_t mask = 0;
+
+	for (unsigned int i = 0; i < o->ndevices; i++)
+		mask |= o->devices[i].caps;
+	return mask;
+}
+
+static int send_device(struct vm *vm, unsigned int index, const struct device_info *info)
+{
+	struct channel_msg msg;
+
+	memset(&msg, 0, CHANNEL_HEAD);
+	msg.type = CHANNEL_DEVICE;
+	msg.index = index;
+	msg.device_id = vm->devices[index].id;
+	msg.u.device = *info;
+	msg.u.device.wire.id = msg.device_id;
+	return channel_send(vm->channel, &msg, CHANNEL_HEAD + sizeof(*info), NULL, 0, 1000);
+}
+
+static int send_start(struct vm *vm, const struct host *host, int conn)
+{
+	int fds[3] = { conn, host->program, host->uffd };
+	struct channel_msg msg;
+	char why[256];
+	int err;
+
+	for (unsigned int i = 0; i < vm->o->ndevices; i++) {
+		struct device_info info;
+
+		if (!vm->devices[i].id)
+			continue;
+		if (policy_describe(vm->devices[i].o, &info, why)) {
+			log_warning("VM '%s': %s", vm->o->name, why);
+			vm->devices[i].id = 0;
+			continue;
+		}
+		err = send_device(vm, i, &info);
+		if (err)
+			return err;
+	}
+	memset(&msg, 0, CHANNEL_HEAD + sizeof(msg.u.start));
+	msg.type = CHANNEL_START;
+	msg.index = vm->o->ndevices;
+	snprintf(msg.u.start.name, sizeof(msg.u.start.name), "%s", vm->o->name);
+	msg.u.start.log_level = log_level();
+	msg.u.start.queues = vm->o->queues;
+	msg.u.start.max_inflight = vm->o->max_inflight;
+	msg.u.start.window_size = vm->o->window_size;
+	msg.u.start.keep_caps = keep_caps(vm->o);
+	msg.u.start.uid = vm->uid;
+	msg.u.start.gid = vm->gid;
+	msg.u.start.allow_pfnmap = vm->o->allow_pfnmap;
+	return channel_send(vm->channel, &msg, CHANNEL_HEAD + sizeof(msg.u.start), fds,
+			    host->uffd >= 0 ? 3 : 2, 1000);
+}
+
+/* In the child: becomes the worker program, with the channel as descriptor 3 and nothing else. */
+static void __attribute__((noreturn)) exec_worker(int channel, char *title)
+{
+	char *const argv[] = { title, (char *)WORKER_ARGUMENT, NULL };
+	char *const envp[] = { NULL };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setpgid(0, 0); /* a terminal's Ctrl-C is for the manager */
+	if (channel != WORKER_CHANNEL)
+		dup2(channel, WORKER_CHANNEL);
+	else
+		fcntl(channel, F_SETFD, 0);
+	close_range(WORKER_CHANNEL + 1, ~0u, 0);
+	execve("/proc/self/exe", argv, envp);
+	_exit(127);
+}
+
+static int start_worker(struct vm *vm, const struct host *host, int conn)
+{
+	char title[VM_NAME_MAX + 32];
+	int size = 1 << 20;
+	int sv[2];
+	pid_t pid;
+	int err;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
+		return -errno;
+	setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	fcntl(sv[0], F_SETFL, O_NONBLOCK);
+	snprintf(title, sizeof(title), "paradiced: worker %s", vm->o->name);
+	pid = fork();
+	if (pid < 0) {
+		err = -errno;
+		close(sv[0]);
+		close(sv[1]);
+		return err;
+	}
+	if (pid == 0)
+		exec_worker(sv[1], title);
+	close(sv[1]);
+	vm->worker = pid;
+	vm->channel = sv[0];
+	vm->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	err = vm->pidfd < 0 ? -errno : send_start(vm, host, conn);
+	if (err) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		close(vm->channel);
+		if (vm->pidfd >= 0)
+			close(vm->pidfd);
+		vm->channel = vm->pidfd = -1;
+		vm->worker = 0;
+	}
+	return err;
+}
+
+void vm_accept(struct vm *vm, const struct host *host)
+{
+	int conn;
+	int err;
+
+	if (vm->worker) {
+		if (!vm->waiting_logged)
+			log_warning("VM '%s': a second VMM connects to %s; it waits until the first has gone",
+				    vm->o->name, vm->o->socket);
+		vm->waiting_logged = true;
+		return;
+	}
+	conn = accept4(vm->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (conn < 0)
+		return;
+	vm->waiting_logged = false;
+	err = start_worker(vm, host, conn);
+	if (err)
+		log_error("VM '%s': cannot start a worker: %s", vm->o->name, strerror(-err));
+	else
+		log_info("VM '%s': connected (worker %d)", vm->o->name, vm->worker);
+	close(conn);
+}
+
+static const struct device_option *device_by_id(struct vm *vm, uint32_t id)
+{
+	for (unsigned int i = 0; id && i < vm->o->ndevices; i++)
+		if (vm->devices[i].id == id)
+			return vm->devices[i].o;
+	return NULL;
+}
+
+static void open_refused(struct vm *vm, uint32_t id, int result)
+{
+	struct channel_msg msg;
+
+	memset(&msg, 0, CHANNEL_HEAD);
+	msg.type = CHANNEL_OPENED;
+	msg.id = id;
+	msg.result = result;
+	channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 1000);
+}
+
+bool vm_channel(struct vm *vm, void (*stats)(struct vm *vm, uint32_t id, const char *text))
+{
+	static struct channel_msg msg;
+	const struct device_option *d;
+	int fds[CHANNEL_MAX_FDS];
+	ssize_t n = channel_recv(vm->channel, &msg, fds);
+
+	if (n <= 0) {
+		if (n < 0 && n != -EAGAIN)
+			log_error("VM '%s': the worker's channel: %s", vm->o->name, strerror((int)-n));
+		return false;
+	}
+	for (unsigned int i = 0; i < CHANNEL_MAX_FDS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	switch (msg.type) {
+	case CHANNEL_OPEN:
+		d = device_by_id(vm, msg.device_id);
+		if (d)
+			opener_start(vm, vm->channel, msg.id, d, msg.oflags);
+		else
+			open_refused(vm, msg.id, -ENODEV);
+		break;
+	case CHANNEL_OPEN_CANCEL:
+		opener_cancel(vm, msg.id);
+		break;
+	case CHANNEL_STATS:
+		if (msg.id && stats) {
+			stats(vm, msg.id, msg.u.text);
+		} else if (!msg.id) {
+			free(vm->stats);
+			vm->stats = strdup(msg.u.text);
+		}
+		break;
+	default:
+		log_limited(LOG_WARNING, "VM '%s': the worker sent an unknown message %u",
+			    vm->o->name, msg.type);
+	}
+	return true;
+}
+
+static void write_stats(const struct vm *vm)
+{
+	FILE *f;
+
+	if (!vm->o->stats)
+		return;
+	f = fopen(vm->o->stats, "we");
+	if (f && (fputs(vm->stats ? vm->stats : "{\"error\":\"the worker died\"}", f) < 0 ||
+		  fputc('\n', f) < 0)) {
+		fclose(f);
+		f = NULL;
+	}
+	if (!f || fclose(f))
+		log_error("VM '%s': cannot write %s: %m", vm->o->name, vm->o->stats);
+}
+
+void vm_worker_ended(struct vm *vm)
+{
+	int status = 0;
+
+	/* what it sent before its end */
+	while (vm->channel >= 0 && vm_channel(vm, NULL))
+		;
+	opener_cancel_all(vm);
+	waitpid(vm->worker, &status, 0);
+	if (WIFSIGNALED(status))
+		log_error("VM '%s': the worker was killed by signal %d (%s)", vm->o->name,
+			  WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status))
+		log_error("VM '%s': the worker ended with status %d", vm->o->name,
+			  WEXITSTATUS(status));
+	else
+		log_info("VM '%s': gone", vm->o->name);
+	write_stats(vm);
+	free(vm->stats);
+	vm->stats = NULL;
+	close(vm->channel);
+	close(vm->pidfd);
+	vm->channel = vm->pidfd = -1;
+	vm->worker = 0;
+	vm->ended = true;
+}
+
+void vm_device_changed(struct vm *vm, const char *node, bool present)
+{
+	for (unsigned int i = 0; i < vm->o->ndevices; i++) {
+		struct vm_device *d = &vm->devices[i];
+		struct channel_msg msg;
+		struct device_info info;
+		char why[256];
+
+		if (strcmp(d->o->path, node) || present == (d->id != 0))
+			continue;
+		if (present) {
+			if (policy_describe(d->o, &info, why)) {
+				log_warning("VM '%s': %s", vm->o->name, why);
+				continue;
+			}
+			d->id = next_device_id++;
+			log_info("VM '%s': %s is there", vm->o->name, node);
+			if (vm->channel >= 0)
+				send_device(vm, i, &info);
+			continue;
+		}
+		log_info("VM '%s': %s is gone", vm->o->name, node);
+		memset(&msg, 0, CHANNEL_HEAD);
+		msg.type = CHANNEL_DEVICE_GONE;
+		msg.device_id = d->id;
+		d->id = 0;
+		if (vm->channel >= 0)
+			channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 1000);
+	}
+}
+
+bool vm_ask_stats(struct vm *vm, uint32_t id)
+{
+	struct channel_msg msg;
+
+	if (!vm->worker)
+		return false;
+	memset(&msg, 0, CHANNEL_HEAD);
+	msg.type = CHANNEL_STATS_ASK;
+	msg.id = id;
+	return !channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 100);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The manager's view of a VM: its socket, its devices, and its worker while a VMM is connected. */
+#ifndef PARADICE_VM_H
+#define PARADICE_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "options.h"
+
+/**
+ * struct vm_device - a device of a VM
+ * @o: as the administrator gave it
+ * @id: what guests call it; 0 while it is not there
+ */
+struct vm_device {
+	const struct device_option *o;
+	uint32_t id;
+};
+
+/**
+ * struct vm - a VM
+ * @o: as the administrator gave it
+ * @listener: the listening socket
+ * @worker: process id of the worker, 0 without one
+ * @pidfd: descriptor of it
+ * @channel: to it
+ * @devices: one per option
+ * @ended: a worker has ended, so --once may end the daemon
+ * @waiting_logged: it was said that a second VMM waits
+ * @stats: the newest text of counts, or NULL
+ */
+struct vm {
+	const struct vm_option *o;
+	int listener;
+	pid_t worker;
+	int pidfd;
+	int channel;
+	uid_t uid;
+	gid_t gid;
+	struct vm_device *devices;
+	bool ended;
+	bool waiting_logged;
+	char *stats;
+};
+
+/**
+ * struct host - what all VMs share
+ * @program: descriptor of the mirror program
+ * @uffd: descriptor of /dev/userfaultfd, or -1
+ */
+struct host {
+	const struct options *o;
+	struct vm *vms;
+	unsigned int nvms;
+	int program;
+	int uffd;
+};
+
+/* Looks at all devices and listens. Returns 0, or -1 with the reason logged. */
+int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index);
+/* Removes the socket's file. */
+void vm_close(struct vm *vm);
+
+/* A VMM connects: accepts it and starts a worker for it. */
+void vm_accept(struct vm *vm, const struct host *host);
+/* The worker's channel is readable. Returns false when it is closed. */
+bool vm_channel(struct vm *vm, void (*stats)(struct vm *vm, uint32_t id, const char *text));
+/* The worker has ended: reaps it and writes the counts. */
+void vm_worker_ended(struct vm *vm);
+
+/* The device node @node came or went. */
+void vm_device_changed(struct vm *vm, const char *node, bool present);
+/* Asks the worker for its counts, under the name @id. Returns false without a worker. */
+bool vm_ask_stats(struct vm *vm, uint32_t id);
+
+#endif
