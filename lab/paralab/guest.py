@@ -37,7 +37,11 @@ class Guest:
                                 timeout=NODE_SECONDS + 60)
 
     async def _start_daemon(self):
-        argv = [str(self.host.programs / "paradiced"), "--vm", self.name, "--socket", self.socket]
+        programs, control = self.host.programs, f"{self.host.sockets}/control-{self.number}.sock"
+        argv = [str(programs / "paradiced"), "--mirror", str(programs / "paradice-mirror"),
+                "--control", control, "--vm", self.name, "--socket", self.socket]
+        if self.host.accel == "tcg":
+            argv.append("--allow-pfnmap")
         for device in self.options.device:
             argv += ["--device", device]
         log = self.run_folder.appender(f"daemon-{self.number}.log")
