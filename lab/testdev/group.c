@@ -7,6 +7,8 @@
 static DEFINE_MUTEX(groups_lock);
 static LIST_HEAD(groups);
 
+atomic_t td_all[TD_COUNTS];
+
 /**
  * td_group_new() - make a group
  * @id: its name, 0 for a private one
@@ -96,7 +98,7 @@ int td_group_join(struct td_file *f, const struct td_join *join)
 	list_add(&f->in_group, &g->files);
 	spin_unlock(&g->lock);
 	if (!f->watcher)
-		td_count(f, TD_FILES, 1);
+		atomic_inc(&g->count[TD_FILES]);
 	mutex_unlock(&f->lock);
 	return 0;
 }
@@ -108,9 +110,10 @@ void td_group_leave(struct td_file *f)
 	list_del(&f->in_group);
 	spin_unlock(&f->group->lock);
 	if (!f->watcher) {
-		td_count(f, TD_FILES, -1);
-		td_count(f, TD_RELEASES, 1);
+		atomic_dec(&f->group->count[TD_FILES]);
+		atomic_inc(&f->group->count[TD_RELEASES]);
 	}
+	atomic_dec(&td_all[TD_FILES]);
 	if (f->own != f->group)
 		td_group_put(f->own);
 	td_group_put(f->group);
@@ -148,8 +151,10 @@ void td_group_stat(struct td_file *f, struct td_stat *stat)
 {
 	int i;
 
-	for (i = 0; i < TD_COUNTS; i++)
+	for (i = 0; i < TD_COUNTS; i++) {
 		stat->count[i] = atomic_read(&f->group->count[i]);
+		stat->all[i] = atomic_read(&td_all[i]);
+	}
 	stat->count[TD_TICKETS] = READ_ONCE(f->group->tickets);
 	td_opens_stat(stat);
 	td_fds_stat(stat);

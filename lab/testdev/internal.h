@@ -91,9 +91,13 @@ struct td_file {
 
 #define TD_FILE(filp) ((struct td_file *)(filp)->private_data)
 
+/* Counters of the whole driver (group.c). */
+extern atomic_t td_all[TD_COUNTS];
+
 static inline void td_count(struct td_file *f, enum td_count which, int delta)
 {
 	atomic_add(delta, &f->group->count[which]);
+	atomic_add(delta, &td_all[which]);
 }
 
 static inline bool td_gone(const struct td_file *f)

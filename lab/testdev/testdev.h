@@ -103,7 +103,8 @@ enum td_count {
 };
 
 struct td_stat {
-	__u32 count[TD_COUNTS];
+	__u32 count[TD_COUNTS]; /* of the group */
+	__u32 all[TD_COUNTS]; /* of the driver, watchers and all */
 };
 
 #define TD_STAT _IOR(TD_MAGIC, 0x04, struct td_stat)

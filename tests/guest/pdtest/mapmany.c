@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+/* pdtest: more mappings than a window or a memory table holds at once. */
+#include "pdtest.h"
+
+#define FILES 10
+
+/* Each page mapped on its own, all of them touched, then again in other orders. */
+static void run_pages(void)
+{
+	int fds[FILES], w = open_watcher(), i, k;
+	char *maps[FILES][TD_MAP_PAGES];
+	size_t right = 0;
+
+	for (i = 0; i < FILES; i++) {
+		fds[i] = open_dev(O_RDWR);
+		dev_fill(fds[i], TD_MAP_RAM, i, 0, TD_MAP_SIZE);
+		for (k = 0; k < TD_MAP_PAGES; k++)
+			maps[i][k] = map_rw(fds[i], TD_MAP_RAM, k, 1);
+	}
+	for (i = 0; i < FILES; i++)
+		for (k = 0; k < TD_MAP_PAGES; k++)
+			right += matching(maps[i][k], i, k * PAGE, PAGE) == PAGE;
+	say("%d mappings: %zu right", FILES * TD_MAP_PAGES, right);
+	for (k = 0; k < TD_MAP_PAGES; k++)
+		for (i = 0; i < FILES; i++)
+			fill(maps[i][k], i + 100, k * PAGE, PAGE);
+	for (right = 0, i = 0; i < FILES; i++)
+		for (k = 0; k < TD_MAP_PAGES; k++)
+			right += matching(maps[i][k], i + 100, k * PAGE, PAGE) == PAGE;
+	say("written: %zu right", right);
+	for (i = 0; i < FILES; i++)
+		for (k = 0; k < TD_MAP_PAGES; k++)
+			munmap(maps[i][k], PAGE);
+	say("alive %u", count_of(w, TD_MAPS));
+	for (right = 0, i = 0; i < FILES; i++) {
+		char *p = map_rw(fds[i], TD_MAP_RAM, 0, TD_MAP_PAGES);
+
+		right += filled(p, i + 100, TD_MAP_SIZE);
+	}
+	say("in the driver: %zu right", right);
+}
+
+/* Mapped, touched and unmapped over and over: nothing runs out. */
+static void run_again(void)
+{
+	int fd = open_dev(O_RDWR), i, right = 0;
+
+	for (i = 0; i < 500; i++) {
+		char *p = map_rw(fd, TD_MAP_RAM, i % 60, 4);
+
+		p[i % 4 * PAGE + i % 500] = i;
+		right += dev_sum(fd, TD_MAP_RAM, (i % 60 + i % 4) * PAGE + i % 500, 1) ==
+			 (uint64_t)(uint8_t)i + 1;
+		munmap(p, 4 * PAGE);
+	}
+	say("500 times: %d right, free %s", right, result(ioctl(fd, TD_MAP_FREE, TD_MAP_RAM)));
+}
+
+static const struct pd_case cases[] = {
+	{ "pages", run_pages, 90 },
+	{ "again", run_again, 60 },
+};
+
+PD_GROUP(mapmany, "mapmany", "more mappings than a window holds at once", 0);
