@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the module share: the objects, who owns them, and the locks.
+ *
+ * Objects
+ *   struct pd_host	a daemon at the other end of a transport. Counted; held by everything below.
+ *   struct pd_node	a device of the host's: a device number and its node in /dev.
+ *   struct pd_file	an open file; lives from open to release, known to the host by its handle.
+ *   struct pd_mm	an address space that uses the host's files, or the kernel's own. Counted;
+ *			held by its host's table until it is destroyed, and by requests.
+ *   struct pd_pin	a page of it that the host may touch, or might still touch.
+ *   struct pd_map	a mapping of a file. Counted by the VMAs that show it.
+ *   struct pd_request	an operation under way. Owned by the task that waits for it, or, when that
+ *			task was killed, by itself ("orphan").
+ *
+ * Locks, outermost first
+ *   mm->mmap_lock	may be held by whoever calls .mmap, .fault and the like.
+ *   pd_windows.lock	mutex: the window region's allocation and every window's state. Never held
+ *			while waiting for the host, only while page table entries are set or zapped.
+ *   pd_mm.lock		spinlock: the sets of pages. Taken by the mmu notifier, hence nothing that
+ *			sleeps or allocates from reclaim under it. Requests that carry pages are
+ *			queued under it, so that the queue's order is the order of the sets' changes.
+ *   pd_file.lock	spinlock, interrupts off: what is known of its readiness.
+ *   pd_request.lock	spinlock, interrupts off: whether it is answered, whose it is.
+ *   the transport's queue locks: spinlock, interrupts off. pd_request.lock is not taken under it.
+ *
+ * Nothing waits for the host in a notifier, in a completion or with a spinlock held. Every wait
+ * for it ends when the host is lost.
+ */
+#ifndef PARADICE_CORE_H
+#define PARADICE_CORE_H
+
+#include <linux/atomic.h>
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/kref.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <paradice/protocol.h>
+
+#define PD_NAME "paradice"
+
+/* handles and tags are 64 bits wide and used as indices of XArrays */
+static_assert(BITS_PER_LONG == 64);
+static_assert(PAGE_SIZE == PD_PAGE_SIZE);
+
+struct pd_transport_ops;
+struct pd_bounce;
+struct gen_pool;
+
+/* how long a wait lasts when nobody could be told if it were longer */
+#define PD_EXIT_WAIT (10 * HZ)
+
+/* stats.c: counters shown in debugfs */
+struct pd_stats {
+	atomic_t requests;
+	atomic_t faults;
+	atomic_t cancels;
+	atomic_t pins; /* pages pinned, of all kinds */
+	atomic_t known; /* of these: the host may touch them */
+	atomic_t stale; /* gone from the program, the host has not said that it let go of them */
+	atomic_t kept; /* gone from the program and from the host, a driver may still use them */
+	atomic_t leaked; /* of hosts that were lost: never to be freed */
+	atomic_t bounce; /* pages of the kernel's own for its callers */
+	atomic_t windows;
+	atomic_t maps;
+	atomic_t orphans;
+	atomic_t files;
+	atomic_t mms;
+};
+
+extern struct pd_stats pd_stats;
+void pd_stats_init(void);
+void pd_stats_exit(void);
+
+/* main.c */
+extern struct workqueue_struct *pd_wq;
+extern unsigned int pd_warm_pages;
+extern unsigned int pd_kept_pages;
+extern unsigned int pd_host_timeout;
+
+/* ---- windows ---- */
+
+/**
+ * struct pd_windows - the window region of a host
+ * @base: its guest-physical address
+ * @size: bytes, 0 without one
+ * @pool: what of it is free
+ * @lock: see the head of this file
+ * @wait: woken when any window changed its state
+ * @lru: mapped windows, the least recently used first
+ * @count: windows mapped or being mapped
+ */
+struct pd_windows {
+	phys_addr_t base;
+	u64 size;
+	struct gen_pool *pool;
+	struct mutex lock;
+	wait_queue_head_t wait;
+	struct list_head lru;
+	unsigned int count;
+};
+
+/* ---- hosts ---- */
+
+/**
+ * struct pd_host - a daemon at the other end of a transport
+ * @ref: count
+ * @ops: the transport's; called only while @lost is false, or as its documentation says
+ * @parent: the device under which the nodes appear; valid until pd_host_stop()
+ * @nqueues: request queues
+ * @window_size: size of the window region
+ * @lost: no answer will come any more; final
+ * @stopping: the device goes: nothing new is begun
+ * @next_tag: for requests
+ * @next_mm: for address spaces
+ * @next_queue: for address spaces, round robin
+ * @inflight: requests at the host
+ * @space: waited on by who finds a queue full
+ * @files: struct pd_file by handle, RCU, its lock taken with interrupts off
+ * @mms: struct pd_mm by address of the mm_struct, 0 for the kernel's
+ * @nodes: struct pd_node by device id
+ * @nodes_lock: serialises the coming and going of nodes
+ * @windows: the window region
+ * @watch: asks for a sign of life while requests wait
+ * @ping: a PING is under way
+ * @ping_time: runs of @watch since it was sent
+ */
+struct pd_host {
+	struct kref ref;
+	const struct pd_transport_ops *ops;
+	struct device *parent;
+	unsigned int nqueues;
+	u64 window_size;
+	bool lost;
+	bool stopping;
+	atomic64_t next_tag;
+	atomic64_t next_mm;
+	atomic_t next_queue;
+	atomic_t inflight;
+	wait_queue_head_t space;
+	struct xarray files;
+	struct xarray mms;
+	struct xarray nodes;
+	struct mutex nodes_lock; /* see above */
+	struct pd_windows windows;
+	struct delayed_work watch;
+	bool ping;
+	unsigned long ping_time;
+};
+
+void pd_host_init(struct pd_host *host, const struct pd_transport_ops *ops, struct device *parent);
+int pd_host_start(struct pd_host *host);
+void pd_host_stop(struct pd_host *host);
+void pd_host_lose(struct pd_host *host, const char *why);
+void pd_host_put(struct pd_host *host);
+void pd_host_busy(struct pd_host *host);
+bool pd_host_in_use(struct pd_host *host);
+
+static inline struct pd_host *pd_host_get(struct pd_host *host)
+{
+	kref_get(&host->ref);
+	return host;
+}
+
+static inline bool pd_host_lost(const struct pd_host *host)
+{
+	return READ_ONCE(host->lost);
+}
+
+/* ---- requests ---- */
+
+enum pd_wait {
+	PD_WAIT_INTR, /* signals interrupt the operation as the driver decides */
+	PD_WAIT_KILL, /* only a fatal one ends the wait */
+	PD_WAIT_EXIT, /* for at most PD_EXIT_WAIT once the task is dying */
+	PD_WAIT_HOST, /* until answered or the host is lost */
+};
+
+enum pd_req_state {
+	PD_REQ_NEW,
+	PD_REQ_SENT,
+	PD_REQ_ANSWERED,
+};
+
+#define PD_REQ_INLINE 384
+
+/**
+ * struct pd_request - an operation, and the messages that carry it
+ * @req: the message's head, as the host reads it
+ * @resp: the answer, as the host writes it
+ * @dev: what follows the answer to PD_OP_DEVICE
+ * @inline_lists: the lists where they are short
+ * @lists: the message's lists
+ * @lists_len: bytes of them
+ * @lists_size: bytes that @lists can hold
+ * @link: in the transport's queue while it is there, under the queue's lock
+ * @len: bytes that the host wrote, set by the transport
+ * @host: counted
+ * @mm: the address space, counted; NULL without one
+ * @queue: queue index
+ * @tag: the operation's
+ * @chain_tag: that of the message under way
+ * @seq: place of the message in its address space's order
+ * @vecs: buffers of a READ or WRITE; freed with the request
+ * @nvecs: entries of @vecs
+ * @bounce: the kernel's buffer that @vecs lie in
+ * @hint: what the operation likely touches; sent along
+ * @nofault: the caller may not touch its memory: faults fail
+ * @nowait: the caller may not wait for a place in the queue
+ * @cancellable: PD_OP_CANCEL applies
+ * @reserved: a place in the queue is kept for it
+ * @short_pins: it pinned pages that must not stay pinned
+ * @lock: protects @state and @orphan
+ * @state: of the message under way
+ * @orphan: nobody waits
+ * @wait: for the answer
+ * @work: runs orphans
+ * @backoff: of orphans, jiffies
+ * @orphaned: called from @work when an orphan has its final answer; may be NULL
+ * @priv: for @orphaned
+ * @status: PD_ST_*, taken from the answer
+ * @result: likewise
+ * @answer: likewise, a copy that the host cannot change
+ */
+struct pd_request {
+	struct pd_req req;
+	struct pd_resp resp;
+	struct pd_device dev;
+	u8 inline_lists[PD_REQ_INLINE];
+	void *lists;
+	size_t lists_len;
+	size_t lists_size;
+	struct list_head link;
+	u32 len;
+	struct pd_host *host;
+	struct pd_mm *mm;
+	unsigned int queue;
+	u64 tag;
+	u64 chain_tag;
+	u64 seq;
+	const struct pd_range *vecs;
+	unsigned int nvecs;
+	struct pd_bounce *bounce;
+	struct pd_range hint;
+	bool nofault;
+	bool nowait;
+	bool cancellable;
+	bool reserved;
+	bool short_pins;
+	spinlock_t lock; /* see above */
+	enum pd_req_state state;
+	bool orphan;
+	wait_queue_head_t wait;
+	struct delayed_work work;
+	unsigned long backoff;
+	void (*orphaned)(struct pd_request *r);
+	void *priv;
+	u32 status;
+	long result;
+	struct pd_resp answer;
+};
+
+struct pd_request *pd_req_new(struct pd_host *host, enum pd_op op, struct pd_mm *mm);
+struct pd_request *pd_req_new_sure(struct pd_host *host, enum pd_op op, struct pd_mm *mm);
+void pd_req_free(struct pd_request *r);
+long pd_req_run(struct pd_request **rp, enum pd_wait how);
+int pd_req_lists(struct pd_request *r, size_t size);
+int pd_req_reserve(struct pd_request *r, enum pd_wait how);
+void pd_req_unreserve(struct pd_request *r);
+int pd_req_submit(struct pd_request *r);
+int pd_req_post(struct pd_request *r);
+long pd_user_result(long result);
+bool pd_killed(void);
+
+/* ---- nodes (device.c) ---- */
+
+/**
+ * struct pd_node - a device of the host's
+ * @dev: the device, under class "paradice"; its release frees the node
+ * @cdev: its character device
+ * @host: counted
+ * @id: the host's name for it
+ * @mode: permissions of the node in /dev
+ * @uid: owner
+ * @gid: group
+ * @gone: the host took it away: no new open
+ * @subsystem: the host's class
+ */
+struct pd_node {
+	struct device dev;
+	struct cdev cdev;
+	struct pd_host *host;
+	u32 id;
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+	bool gone;
+	char subsystem[sizeof_field(struct pd_device, subsystem)];
+};
+
+int pd_node_init(void);
+void pd_node_exit(void);
+int pd_node_scan(struct pd_host *host);
+int pd_node_add(struct pd_host *host, u32 index);
+void pd_node_remove(struct pd_host *host, u32 id);
+void pd_node_remove_all(struct pd_host *host);
+
+/* ---- files ---- */
+
+/**
+ * struct pd_file - an open file
+ * @ref: count; the open file has one, and its mappings
+ * @host: counted
+ * @handle: the host's name for it
+ * @stream: it has no position
+ * @users: address spaces that used it, by id, each counted; PD_USED_IOCTL marks those with ioctls
+ * @lock: protects the next five
+ * @armed: EPOLL* bits that were not ready, of which the host will tell when they are
+ * @edge: EPOLL* bits that edge-triggered waiters want
+ * @events: counts what the host told of its readiness
+ * @ops: counts operations on it
+ * @fresh: value of @ops when @armed was found
+ * @wait: for poll
+ * @fasync: for SIGIO
+ * @maps: mappings of it that the host still has
+ * @maps_wait: for the last of them
+ * @rcu: events find files under RCU
+ */
+struct pd_file {
+	refcount_t ref;
+	struct pd_host *host;
+	u64 handle;
+	bool stream;
+	struct xarray users;
+	spinlock_t lock; /* see above */
+	u32 armed;
+	u32 edge;
+	u32 events;
+	u32 ops;
+	u32 fresh;
+	wait_queue_head_t wait;
+	struct fasync_struct *fasync;
+	atomic_t maps;
+	wait_queue_head_t maps_wait;
+	struct rcu_head rcu;
+};
+
+#define PD_USED_IOCTL XA_MARK_1
+
+extern const struct file_operations pd_fops;
+
+struct pd_request *pd_file_request(struct file *file, enum pd_op op, struct pd_mm *mm);
+struct pd_mm *pd_file_enter(struct pd_file *pf, bool mmap_locked, bool ioctl);
+void pd_file_put(struct pd_file *pf);
+void pd_file_forget_mm(struct pd_host *host, struct pd_mm *mm);
+u32 pd_oflags(const struct file *file);
+
+/* io.c, ioctl.c, poll.c */
+ssize_t pd_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t pd_write_iter(struct kiocb *iocb, struct iov_iter *from);
+long pd_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+long pd_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+__poll_t pd_poll(struct file *file, struct poll_table_struct *wait);
+int pd_fasync(int fd, struct file *file, int on);
+void pd_file_ran(struct pd_file *pf);
+void pd_file_event(struct pd_file *pf, u32 events);
+void pd_file_sigio(struct pd_file *pf, u32 events);
+
+/* event.c */
+void pd_event(struct pd_host *host, const struct pd_event *ev);
+void pd_event_flush(void);
+int pd_event_init(void);
+void pd_event_exit(void);
+
+/* ---- memory ---- */
+
+#define PD_PIN_WRITE 1 /* the program may write there */
+#define PD_PIN_SHORT 2 /* may be pinned for the operation only */
+#define PD_PIN_EXPOSED 4 /* an ioctl ran while the host knew it */
+#define PD_PIN_KERNEL 8 /* a page of ours, not pinned but owned */
+
+/**
+ * struct pd_pin - a page that the host may touch, or might still touch
+ * @link: in one of the lists of struct pd_mm
+ * @page: pinned
+ * @index: address >> PAGE_SHIFT
+ * @seq: stale: the message that dropped it
+ * @birth: value of pd_mm.ioctls when it became known
+ * @flags: PD_PIN_*
+ */
+struct pd_pin {
+	struct list_head link;
+	struct page *page;
+	unsigned long index;
+	u64 seq;
+	u32 birth;
+	u32 flags;
+};
+
+enum pd_mm_state {
+	PD_MM_NEW, /* the host is being told */
+	PD_MM_LIVE,
+	PD_MM_FAILED, /* the host did not take it; @error of the struct says why */
+	PD_MM_DYING, /* ends, no new requests */
+	PD_MM_GONE, /* the host uses none of its frames any more */
+};
+
+/**
+ * struct pd_mm - an address space that uses the host's files
+ * @notifier: tells when its pages change
+ * @ref: count
+ * @link: in the list of all of them
+ * @host: counted
+ * @mm: held by mmgrab(); NULL for the kernel's own
+ * @id: the host's name for it
+ * @queue: all its requests go there
+ * @hole: where the mirror lives: never sent
+ * @hole_len: bytes
+ * @error: why it failed
+ * @wait: for changes of @state
+ * @lock: protects all that follows
+ * @state: where it is in its life
+ * @known: struct pd_pin by page index: what the host may touch
+ * @warm: the same, the least recently used last
+ * @stale: gone from the program; the next message drops them
+ * @dropping: dropped by a message of theirs that is not known to be read yet, in order
+ * @kept: gone, but the driver may use them until the files are released
+ * @kept_pfns: the same by frame number
+ * @nknown: entries of @known
+ * @nstale: entries of @stale
+ * @nkept: entries of @kept
+ * @seq: messages sent
+ * @seq_done: messages known to be read by the host
+ * @ioctls: ioctls begun
+ * @ioctls_now: ioctls under way
+ * @ioctl_files: files that are open and were used for ioctls
+ * @drop_work: drops what is stale when no request comes along
+ * @destroy_work: ends it
+ */
+struct pd_mm {
+	struct mmu_interval_notifier notifier;
+	refcount_t ref;
+	struct list_head link;
+	struct pd_host *host;
+	struct mm_struct *mm;
+	u64 id;
+	unsigned int queue;
+	u64 hole;
+	u64 hole_len;
+	int error;
+	wait_queue_head_t wait;
+	spinlock_t lock; /* see above */
+	enum pd_mm_state state;
+	struct xarray known;
+	struct list_head warm;
+	struct list_head stale;
+	struct list_head dropping;
+	struct list_head kept;
+	struct xarray kept_pfns;
+	unsigned long nknown;
+	unsigned long nstale;
+	unsigned long nkept;
+	u64 seq;
+	u64 seq_done;
+	u32 ioctls;
+	u32 ioctls_now;
+	u32 ioctl_files;
+	struct delayed_work drop_work;
+	struct work_struct destroy_work;
+};
+
+/* mm.c */
+struct pd_mm *pd_mm_current(struct pd_host *host, bool mmap_locked);
+struct pd_mm *pd_mm_kernel(struct pd_host *host);
+struct pd_mm *pd_mm_find(struct pd_host *host, struct mm_struct *mm);
+struct pd_mm *pd_mm_get(struct pd_mm *m);
+void pd_mm_put(struct pd_mm *m);
+void pd_mm_wait_gone(struct pd_mm *m, unsigned long timeout);
+void pd_mm_destroy_all(struct pd_host *host);
+int pd_mm_shrinker_init(void);
+void pd_mm_shrinker_exit(void);
+
+/* pages.c */
+int pd_mm_send(struct pd_request *r, enum pd_wait how, unsigned long fault, bool is_fault);
+void pd_mm_answered(struct pd_mm *m, u64 seq);
+void pd_mm_stale_range(struct pd_mm *m, unsigned long first, unsigned long last);
+unsigned long pd_mm_shrink(struct pd_mm *m, unsigned long pages);
+void pd_mm_drop_short(struct pd_mm *m);
+void pd_mm_drop_work(struct work_struct *work);
+void pd_mm_release_kept(struct pd_mm *m);
+void pd_mm_free_pages(struct pd_mm *m, bool leak);
+int pd_pages_init(void);
+void pd_pages_exit(void);
+
+/* ---- bounce buffers (bounce.c) ---- */
+
+#define PD_BOUNCE_PAGES 64u
+
+/**
+ * struct pd_bounce - a buffer for the kernel's own reads and writes
+ * @m: the kernel's address space, counted
+ * @addr: where the host sees it
+ * @pages: of it
+ * @npages: how many
+ */
+struct pd_bounce {
+	struct pd_mm *m;
+	unsigned long addr;
+	unsigned int npages;
+	struct page *pages[PD_BOUNCE_PAGES];
+};
+
+struct pd_bounce *pd_bounce_new(struct pd_mm *m, size_t len);
+void pd_bounce_free(struct pd_bounce *b);
+
+/* ---- mappings (map.c, window.c) ---- */
+
+#define PD_CHUNK_SHIFT 24 /* larger mappings are shown in parts of this size */
+#define PD_CHUNK_SIZE (1ul << PD_CHUNK_SHIFT)
+
+enum pd_chunk_state {
+	PD_CHUNK_NONE,
+	PD_CHUNK_BUSY, /* being mapped or evicted; pd_windows.wait tells */
+	PD_CHUNK_MAPPED,
+};
+
+/**
+ * struct pd_chunk - a part of a mapping, and the window that shows it
+ * @map: of which it is part
+ * @lru: in pd_windows.lru
+ * @window: offset in the window region
+ * @memtype: our own mapping of the window, which holds its caching mode
+ * @state: enum pd_chunk_state
+ */
+struct pd_chunk {
+	struct pd_map *map;
+	struct list_head lru;
+	u64 window;
+	void __iomem *memtype; /* see above */
+	enum pd_chunk_state state;
+};
+
+/**
+ * struct pd_map - a mapping of a file
+ * @ref: VMAs that show it, and who evicts one of its windows
+ * @host: counted
+ * @pf: its file, counted
+ * @mapping: of the file
+ * @handle: the host's name for the mapping
+ * @pgoff: file offset of its begin, pages
+ * @len: bytes
+ * @caching: PD_CACHE_*
+ * @dying: the last address space that had it, when it ended with it
+ * @work: ends it at the host
+ * @nchunks: entries of @chunks
+ * @chunks: its parts
+ */
+struct pd_map {
+	refcount_t ref;
+	struct pd_host *host;
+	struct pd_file *pf;
+	struct address_space *mapping;
+	u64 handle;
+	unsigned long pgoff;
+	unsigned long len;
+	u32 caching;
+	struct pd_mm *dying;
+	struct work_struct work;
+	unsigned int nchunks;
+	struct pd_chunk chunks[];
+};
+
+int pd_mmap(struct file *file, struct vm_area_struct *vma);
+bool pd_map_at(struct pd_host *host, unsigned long addr, struct pd_req_continue *cont);
+
+int pd_windows_init(struct pd_host *host, phys_addr_t base, u64 size);
+void pd_windows_exit(struct pd_host *host);
+vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf);
+void pd_windows_unmap(struct pd_map *map);
+void pd_windows_forget(struct pd_host *host);
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hosts: their start, the watch over whether they still live, and their end.
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/utsname.h>
+
+#include "core.h"
+#include "transport.h"
+
+static void pd_host_watch(struct work_struct *work);
+
+/**
+ * pd_host_init() - prepares a host, which its transport allocated
+ * @host: zeroed; counted once, for the transport
+ * @ops: the transport's functions
+ * @parent: device under which the nodes will appear
+ */
+void pd_host_init(struct pd_host *host, const struct pd_transport_ops *ops, struct device *parent)
+{
+	kref_init(&host->ref);
+	host->ops = ops;
+	host->parent = parent;
+	init_waitqueue_head(&host->space);
+	xa_init_flags(&host->files, XA_FLAGS_LOCK_IRQ);
+	xa_init(&host->mms);
+	xa_init(&host->nodes);
+	mutex_init(&host->nodes_lock);
+	mutex_init(&host->windows.lock);
+	init_waitqueue_head(&host->windows.wait);
+	INIT_LIST_HEAD(&host->windows.lru);
+	INIT_DELAYED_WORK(&host->watch, pd_host_watch);
+}
+
+static void pd_host_release(struct kref *ref)
+{
+	struct pd_host *host = container_of(ref, struct pd_host, ref);
+
+	cancel_delayed_work_sync(&host->watch);
+	host->ops->free(host);
+}
+
+/* may sleep */
+void pd_host_put(struct pd_host *host)
+{
+	kref_put(&host->ref, pd_host_release);
+}
+
+/* greets the host and makes nodes for its devices; may sleep. 0 or a negative errno */
+int pd_host_start(struct pd_host *host)
+{
+	struct pd_request *r;
+	long ret;
+
+	r = pd_req_new(host, PD_OP_HELLO, NULL);
+	if (!r)
+		return -ENOMEM;
+	r->req.u.hello.version = cpu_to_le32(PD_VERSION);
+	strscpy((char *)r->req.u.hello.release, init_utsname()->release,
+		sizeof(r->req.u.hello.release));
+	ret = pd_req_run(&r, PD_WAIT_HOST);
+	pd_req_free(r);
+	if (ret < 0)
+		return ret;
+	return pd_node_scan(host);
+}
+
+/**
+ * pd_host_stop() - ends a host in order, while its transport still works
+ * @host: host
+ *
+ * The nodes vanish, the host lets go of all memory, open files give EIO from now on. The transport
+ * resets its device afterwards. May sleep.
+ */
+void pd_host_stop(struct pd_host *host)
+{
+	WRITE_ONCE(host->stopping, true);
+	pd_event_flush();
+	pd_node_remove_all(host);
+	pd_windows_forget(host);
+	pd_mm_destroy_all(host);
+	pd_host_lose(host, NULL);
+	cancel_delayed_work_sync(&host->watch);
+}
+
+/**
+ * pd_host_lose() - no answers will come from this host any more
+ * @host: host
+ * @why: for the log; NULL says nothing
+ *
+ * Everybody who waits is woken and gets -EIO. Any context, no locks of the core's held.
+ */
+void pd_host_lose(struct pd_host *host, const char *why)
+{
+	struct pd_file *pf;
+	unsigned long handle;
+
+	if (xchg(&host->lost, true))
+		return;
+	if (why)
+		dev_err(host->parent,
+			"the host is lost: %s; its files give EIO until the device is bound again\n",
+			why);
+	host->ops->wake_all(host);
+	wake_up_all(&host->space);
+	wake_up_all(&host->windows.wait);
+	rcu_read_lock();
+	xa_for_each(&host->files, handle, pf)
+		pd_file_event(pf, EPOLLERR | EPOLLHUP);
+	rcu_read_unlock();
+}
+
+/* are there files or address spaces of it? */
+bool pd_host_in_use(struct pd_host *host)
+{
+	return !xa_empty(&host->files) || !xa_empty(&host->mms);
+}
+
+/* a request is on its way: the host is expected to show signs of life */
+void pd_host_busy(struct pd_host *host)
+{
+	if (!delayed_work_pending(&host->watch) && !pd_host_lost(host))
+		queue_delayed_work(pd_wq, &host->watch, HZ);
+}
+
+static void pd_host_pong(struct pd_request *r)
+{
+	WRITE_ONCE(r->host->ping, false);
+}
+
+/*
+ * Once a second while requests are under way: operations may block for as long as they like, but
+ * a PING is answered at once. Counts its own runs, not time, which jumps when a VM was paused.
+ */
+static void pd_host_watch(struct work_struct *work)
+{
+	struct pd_host *host = container_of(to_delayed_work(work), struct pd_host, watch);
+	struct pd_request *r;
+
+	if (pd_host_lost(host) || !atomic_read(&host->inflight))
+		return;
+	if (READ_ONCE(host->ping)) {
+		if (++host->ping_time > max(READ_ONCE(pd_host_timeout), 1u)) {
+			pd_host_lose(host, "it does not answer");
+			return;
+		}
+	} else {
+		r = pd_req_new(host, PD_OP_PING, NULL);
+		if (r) {
+			host->ping_time = 0;
+			WRITE_ONCE(host->ping, true);
+			r->orphaned = pd_host_pong;
+			if (pd_req_post(r)) {
+				WRITE_ONCE(host->ping, false);
+				pd_req_free(r);
+			}
+		}
+	}
+	queue_delayed_work(pd_wq, &host->watch, HZ);
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ioctl, of 64-bit and 32-bit programs.
+ */
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/ioctl.h>
+
+#include "core.h"
+
+/* from now on pages that the host knows may be pinned by the driver */
+static void pd_ioctl_begin(struct pd_mm *m)
+{
+	spin_lock(&m->lock);
+	m->ioctls++;
+	m->ioctls_now++;
+	spin_unlock(&m->lock);
+}
+
+static void pd_ioctl_end(struct pd_mm *m)
+{
+	spin_lock(&m->lock);
+	m->ioctls_now--;
+	spin_unlock(&m->lock);
+}
+
+static void pd_ioctl_orphaned(struct pd_request *r)
+{
+	pd_ioctl_end(r->mm);
+}
+
+static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
+{
+	struct pd_file *pf = file->private_data;
+	struct pd_request *r;
+	struct pd_mm *m;
+	long ret;
+
+	/* what drivers may have pinned is protected, or nothing new is begun */
+	if (atomic_read(&pd_stats.kept) >= READ_ONCE(pd_kept_pages))
+		return -ENOMEM;
+	m = pd_file_enter(pf, false, true);
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	r = pd_file_request(file, PD_OP_IOCTL, m);
+	if (!r) {
+		pd_mm_put(m);
+		return -ENOMEM;
+	}
+	r->req.u.ioctl.cmd = cpu_to_le32(cmd);
+	r->req.u.ioctl.arg = cpu_to_le64(arg);
+	r->req.u.ioctl.flags = cpu_to_le32(flags);
+	if (_IOC_DIR(cmd) != _IOC_NONE && _IOC_SIZE(cmd)) {
+		r->hint.addr = cpu_to_le64(arg);
+		r->hint.len = cpu_to_le64(_IOC_SIZE(cmd));
+	}
+	r->orphaned = pd_ioctl_orphaned;
+
+	pd_ioctl_begin(m);
+	ret = pd_req_run(&r, PD_WAIT_INTR);
+	if (r)
+		pd_ioctl_end(m);
+	pd_req_free(r);
+	pd_file_ran(pf);
+	pd_mm_put(m);
+	return pd_user_result(ret);
+}
+
+long pd_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return pd_do_ioctl(file, cmd, arg, 0);
+}
+
+long pd_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return pd_do_ioctl(file, cmd, (u32)arg, PD_IOCTL_COMPAT);
+}

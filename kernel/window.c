@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Windows: parts of mappings shown in the window region. A part takes space there at its first
+ * touch; when the region is full, the part that was touched least recently gives its space.
+ */
+#include <linux/genalloc.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "core.h"
+
+/* pages whose entries are set at one fault */
+#define PD_FAULT_AROUND 256
+
+int pd_windows_init(struct pd_host *host, phys_addr_t base, u64 size)
+{
+	struct pd_windows *w = &host->windows;
+	int ret;
+
+	if (!size || (base & ~PAGE_MASK))
+		return -EINVAL;
+	w->pool = gen_pool_create(PAGE_SHIFT, NUMA_NO_NODE);
+	if (!w->pool)
+		return -ENOMEM;
+	/* the pool has addresses, since 0 means that it has none */
+	ret = gen_pool_add(w->pool, base, size & PAGE_MASK, NUMA_NO_NODE);
+	if (!ret && !request_mem_region(base, size, PD_NAME))
+		ret = -EBUSY;
+	if (ret) {
+		gen_pool_destroy(w->pool);
+		w->pool = NULL;
+		return ret;
+	}
+	w->base = base;
+	w->size = size;
+	return 0;
+}
+
+/* the device is reset: no window is left. Mappings that programs still have give SIGBUS */
+void pd_windows_exit(struct pd_host *host)
+{
+	struct pd_windows *w = &host->windows;
+
+	if (!w->pool)
+		return;
+	mutex_lock(&w->lock);
+	release_mem_region(w->base, w->size);
+	w->size = 0;
+	/* what was not given back goes with it */
+	if (gen_pool_avail(w->pool) == gen_pool_size(w->pool))
+		gen_pool_destroy(w->pool);
+	w->pool = NULL;
+	mutex_unlock(&w->lock);
+}
+
+static unsigned long pd_chunk_offset(const struct pd_chunk *c)
+{
+	return (unsigned long)(c - c->map->chunks) << PD_CHUNK_SHIFT;
+}
+
+static unsigned long pd_chunk_len(const struct pd_chunk *c)
+{
+	return min(PD_CHUNK_SIZE, c->map->len - pd_chunk_offset(c));
+}
+
+/*
+ * The kernel gives page table entries of device memory the caching mode that a mapping of its own
+ * has reserved for it; so there is one as long as the window.
+ */
+static void __iomem *pd_chunk_memtype(const struct pd_chunk *c)
+{
+	phys_addr_t at = c->map->host->windows.base + c->window;
+	unsigned long len = pd_chunk_len(c);
+
+	switch (c->map->caching) {
+	case PD_CACHE_WB:
+		return ioremap_cache(at, len);
+	case PD_CACHE_WC:
+		return ioremap_wc(at, len);
+	default:
+		return ioremap(at, len);
+	}
+}
+
+/* no program sees @c any more; w->lock held, or the device is being reset */
+static void pd_chunk_zap(struct pd_chunk *c)
+{
+	struct pd_map *map = c->map;
+
+	unmap_mapping_range(map->mapping,
+			    ((loff_t)map->pgoff << PAGE_SHIFT) + pd_chunk_offset(c),
+			    pd_chunk_len(c), 1);
+}
+
+static long pd_window_op(struct pd_chunk *c, enum pd_op op, enum pd_wait how,
+			 struct pd_request **left)
+{
+	struct pd_request *r = pd_req_new_sure(c->map->host, op, NULL);
+	long ret;
+
+	r->req.u.window.map = cpu_to_le64(c->map->handle);
+	if (op == PD_OP_WINDOW_MAP)
+		r->req.u.window.offset = cpu_to_le64(pd_chunk_offset(c));
+	r->req.u.window.len = cpu_to_le64(pd_chunk_len(c));
+	r->req.u.window.window = cpu_to_le64(c->window);
+	ret = pd_req_run(&r, how);
+	*left = r;
+	pd_req_free(r);
+	return ret;
+}
+
+/*
+ * Takes @c, which is busy and without page table entries, out of the region. Where the host does
+ * not answer its place there is never used again.
+ */
+static void pd_chunk_unmap(struct pd_chunk *c, enum pd_wait how)
+{
+	struct pd_windows *w = &c->map->host->windows;
+	struct pd_request *answered;
+
+	if (c->memtype)
+		iounmap(c->memtype);
+	c->memtype = NULL;
+	pd_window_op(c, PD_OP_WINDOW_UNMAP, how, &answered);
+
+	mutex_lock(&w->lock);
+	if (answered && w->pool)
+		gen_pool_free(w->pool, w->base + c->window, pd_chunk_len(c));
+	w->count--;
+	atomic_dec(&pd_stats.windows);
+	c->state = PD_CHUNK_NONE;
+	mutex_unlock(&w->lock);
+	wake_up_all(&w->wait);
+}
+
+/* evicts the window that was touched least recently; w->lock held, is given up meanwhile */
+static bool pd_window_evict(struct pd_windows *w)
+{
+	struct pd_chunk *c = list_first_entry_or_null(&w->lru, struct pd_chunk, lru);
+	struct pd_map *map;
+
+	if (!c)
+		return false;
+	/* held, since its last VMA may go meanwhile; it cannot have gone: it would not be listed */
+	map = c->map;
+	list_del_init(&c->lru);
+	c->state = PD_CHUNK_BUSY;
+	pd_chunk_zap(c);
+	mutex_unlock(&w->lock);
+	pd_chunk_unmap(c, PD_WAIT_HOST);
+	mutex_lock(&w->lock);
+	return map;
+}
+
+/* finds room for @c, which is busy; w->lock held, may be given up meanwhile. 0 or -ENOSPC */
+static int pd_window_alloc(struct pd_windows *w, struct pd_chunk *c)
+{
+	unsigned long at;
+
+	for (;;) {
+		if (!w->pool)
+			return -ENOSPC;
+		if (w->count < PD_MAX_WINDOWS) {
+			at = gen_pool_alloc(w->pool, pd_chunk_len(c));
+			if (at) {
+				c->window = at - w->base;
+				w->count++;
+				atomic_inc(&pd_stats.windows);
+				return 0;
+			}
+		}
+		if (!pd_window_evict(w))
+			return -ENOSPC;
+	}
+}
+
+/* the request to map @c was left by its task: whatever comes of it, the place is not used again */
+static vm_fault_t pd_window_failed(struct pd_windows *w, struct pd_chunk *c, bool answered)
+{
+	mutex_lock(&w->lock);
+	if (answered && w->pool)
+		gen_pool_free(w->pool, w->base + c->window, pd_chunk_len(c));
+	w->count--;
+	atomic_dec(&pd_stats.windows);
+	c->state = PD_CHUNK_NONE;
+	mutex_unlock(&w->lock);
+	wake_up_all(&w->wait);
+	return VM_FAULT_SIGBUS;
+}
+
+/* maps @c, which is busy; 0, or what the fault becomes. Takes and gives w->lock */
+static vm_fault_t pd_window_map(struct pd_windows *w, struct pd_chunk *c)
+{
+	struct pd_request *answered;
+	long ret;
+
+	mutex_lock(&w->lock);
+	ret = pd_window_alloc(w, c);
+	if (ret)
+		c->state = PD_CHUNK_NONE;
+	mutex_unlock(&w->lock);
+	if (ret) {
+		wake_up_all(&w->wait);
+		pr_err_ratelimited(PD_NAME ": no room in the window region (%llu bytes) for a mapping of %lu bytes\n",
+				   w->size, pd_chunk_len(c));
+		return VM_FAULT_SIGBUS;
+	}
+
+	ret = pd_window_op(c, PD_OP_WINDOW_MAP, PD_WAIT_KILL, &answered);
+	if (ret < 0) {
+		if (answered)
+			pr_err_ratelimited(PD_NAME ": the host cannot show a mapping: error %ld\n",
+					   ret);
+		return pd_window_failed(w, c, answered);
+	}
+	c->memtype = pd_chunk_memtype(c);
+	if (!c->memtype) {
+		pd_chunk_unmap(c, PD_WAIT_EXIT);
+		return VM_FAULT_OOM;
+	}
+	mutex_lock(&w->lock);
+	c->state = PD_CHUNK_MAPPED;
+	list_add_tail(&c->lru, &w->lru);
+	mutex_unlock(&w->lock);
+	wake_up_all(&w->wait);
+	return 0;
+}
+
+/* sets the entries of the page at @offset of @c's mapping and of some behind it; w->lock held */
+static vm_fault_t pd_window_insert(struct pd_chunk *c, struct vm_fault *vmf, unsigned long offset)
+{
+	struct pd_windows *w = &c->map->host->windows;
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long addr = vmf->address & PAGE_MASK;
+	unsigned long in_chunk = offset - pd_chunk_offset(c);
+	unsigned long pfn = (w->base + c->window + in_chunk) >> PAGE_SHIFT;
+	unsigned long n, i;
+	vm_fault_t ret;
+
+	n = min3((pd_chunk_len(c) - in_chunk) >> PAGE_SHIFT, (vma->vm_end - addr) >> PAGE_SHIFT,
+		 (unsigned long)PD_FAULT_AROUND);
+	ret = vmf_insert_pfn_prot(vma, addr, pfn, vma->vm_page_prot);
+	for (i = 1; i < n && ret == VM_FAULT_NOPAGE; i++)
+		if (vmf_insert_pfn_prot(vma, addr + i * PAGE_SIZE, pfn + i, vma->vm_page_prot) !=
+		    VM_FAULT_NOPAGE)
+			break;
+	return ret;
+}
+
+/**
+ * pd_window_fault() - a program touched a page of a mapping that is not there
+ * @map: mapping
+ * @vmf: fault
+ */
+vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf)
+{
+	struct pd_windows *w = &map->host->windows;
+	unsigned long offset = (vmf->pgoff - map->pgoff) << PAGE_SHIFT;
+	struct pd_chunk *c;
+	vm_fault_t ret;
+
+	if (vmf->pgoff < map->pgoff || offset >= map->len)
+		return VM_FAULT_SIGBUS;
+	c = &map->chunks[offset >> PD_CHUNK_SHIFT];
+	for (;;) {
+		mutex_lock(&w->lock);
+		if (pd_host_lost(map->host) || READ_ONCE(map->host->stopping) || !w->size) {
+			mutex_unlock(&w->lock);
+			return VM_FAULT_SIGBUS;
+		}
+		if (c->state == PD_CHUNK_MAPPED) {
+			list_move_tail(&c->lru, &w->lru);
+			ret = pd_window_insert(c, vmf, offset);
+			mutex_unlock(&w->lock);
+			return ret;
+		}
+		if (c->state == PD_CHUNK_NONE) {
+			c->state = PD_CHUNK_BUSY;
+			mutex_unlock(&w->lock);
+			ret = pd_window_map(w, c);
+			if (ret)
+				return ret;
+			continue;
+		}
+		mutex_unlock(&w->lock);
+		if (wait_event_killable(w->wait, READ_ONCE(c->state) != PD_CHUNK_BUSY ||
+						 pd_host_lost(map->host)))
+			return VM_FAULT_SIGBUS;
+	}
+}
+
+/* takes all windows of a mapping that no VMA shows any more; may sleep */
+void pd_windows_unmap(struct pd_map *map)
+{
+	struct pd_windows *w = &map->host->windows;
+	struct pd_chunk *c;
+	unsigned int i;
+
+	for (i = 0; i < map->nchunks; i++) {
+		c = &map->chunks[i];
+		mutex_lock(&w->lock);
+		while (c->state == PD_CHUNK_BUSY) {
+			/* being evicted; ends when the host answers or is lost */
+			mutex_unlock(&w->lock);
+			wait_event(w->wait, READ_ONCE(c->state) != PD_CHUNK_BUSY);
+			mutex_lock(&w->lock);
+		}
+		if (c->state == PD_CHUNK_MAPPED) {
+			c->state = PD_CHUNK_BUSY;
+			list_del_init(&c->lru);
+			mutex_unlock(&w->lock);
+			pd_chunk_unmap(c, PD_WAIT_EXIT);
+		} else {
+			mutex_unlock(&w->lock);
+		}
+	}
+}
+
+/* the region vanishes: no program may see it any more. The host is stopping; may sleep */
+void pd_windows_forget(struct pd_host *host)
+{
+	struct pd_windows *w = &host->windows;
+	struct pd_chunk *c;
+
+	for (;;) {
+		mutex_lock(&w->lock);
+		c = list_first_entry_or_null(&w->lru, struct pd_chunk, lru);
+		if (!c) {
+			mutex_unlock(&w->lock);
+			return;
+		}
+		list_del_init(&c->lru);
+		c->state = PD_CHUNK_BUSY;
+		pd_chunk_zap(c);
+		mutex_unlock(&w->lock);
+		pd_chunk_unmap(c, PD_WAIT_HOST);
+	}
+}
