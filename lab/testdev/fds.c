@@ -152,6 +152,10 @@ long td_fd_pread(struct td_fd_pread *pread)
 	filp = fget(pread->fd);
 	if (!filp)
 		return -EBADF;
+	if (!(filp->f_mode & FMODE_READ)) {
+		fput(filp);
+		return -EBADF;
+	}
 	data = kmalloc(4096, GFP_KERNEL);
 	if (!data) {
 		fput(filp);

@@ -73,8 +73,8 @@ static bool reversed(const char *text, unsigned int seed, size_t len)
 
 static void check_tree(struct tree *t)
 {
+	uint32_t sum, total = 0;
 	int m, i;
-	long sum, total = 0;
 
 	for (m = 0; m < (int)t->top.count; m++) {
 		for (sum = 0, i = 0; i < (int)t->mids[m].count; i++) {
@@ -85,13 +85,13 @@ static void check_tree(struct tree *t)
 			CHECK(leaf->value == (long)((uint32_t)td_sum(0, copy, leaf->len) & 0x7fffffff));
 			CHECK(reversed(t->text[m][i], m * 16 + i, leaf->len));
 			CHECK(leaf->text == t->text[m][i]);
-			sum = (uint32_t)(sum + leaf->value) & 0x7fffffff;
+			sum = (sum + (uint32_t)leaf->value) & 0x7fffffff;
 			free(copy);
 		}
-		CHECK(t->mids[m].sum == sum);
-		total = (uint32_t)(total + sum) & 0x7fffffff;
+		CHECK(t->mids[m].sum == (long)sum);
+		total = (total + sum) & 0x7fffffff;
 	}
-	CHECK(t->top.total == total);
+	CHECK(t->top.total == (long)total);
 }
 
 static void run_nested(void)
