@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Starting and watching the paradiced under test. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "frontend.h"
+
+#define MAX_ARGS 64
+
+static void sleep_ms(long ms)
+{
+	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(99);
+}
+
+void fe_daemon_start(struct fe_daemon *d, const char *const *args)
+{
+	const char *program = getenv("PARADICED");
+	const char *argv[MAX_ARGS];
+	char ready[160];
+	int n = 0;
+	int log;
+
+	if (!program)
+		die("PARADICED is not set");
+	strcpy(d->dir, "/tmp/paradice-test-XXXXXX");
+	if (!mkdtemp(d->dir))
+		die("mkdtemp");
+	snprintf(d->socket, sizeof(d->socket), "%s/socket", d->dir);
+	snprintf(d->stats, sizeof(d->stats), "%s/stats", d->dir);
+	snprintf(d->control, sizeof(d->control), "%s/control", d->dir);
+	snprintf(d->log, sizeof(d->log), "%s/log", d->dir);
+	argv[n++] = program;
+	argv[n++] = "--control";
+	argv[n++] = d->control;
+	argv[n++] = "--log-level";
+	argv[n++] = "debug";
+	argv[n++] = "--vm";
+	argv[n++] = "test";
+	argv[n++] = "--socket";
+	argv[n++] = d->socket;
+	argv[n++] = "--stats";
+	argv[n++] = d->stats;
+	while (*args && n < MAX_ARGS - 1)
+		argv[n++] = *args++;
+	argv[n] = NULL;
+	log = open(d->log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666);
+	if (log < 0)
+		die(d->log);
+	d->pid = fork();
+	if (d->pid < 0)
+		die("fork");
+	if (d->pid == 0) {
+		/* it must not outlive a test that dies, nor keep its output open */
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		dup2(log, 1);
+		dup2(log, 2);
+		execv(program, (char *const *)argv);
+		_exit(127);
+	}
+	close(log);
+	snprintf(ready, sizeof(ready), "ready: test: %s", d->socket);
+	if (!fe_daemon_logged(d, ready, 5000)) {
+		fprintf(stderr, "%s does not get ready; its log is %s\n", program, d->log);
+		exit(99);
+	}
+}
+
+int fe_daemon_wait(struct fe_daemon *d)
+{
+	int status = -1;
+
+	if (waitpid(d->pid, &status, 0) < 0)
+		die("waitpid");
+	d->pid = 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int fe_daemon_stop(struct fe_daemon *d)
+{
+	kill(d->pid, SIGTERM);
+	return fe_daemon_wait(d);
+}
+
+void fe_daemon_clean(struct fe_daemon *d)
+{
+	unlink(d->socket);
+	unlink(d->stats);
+	unlink(d->control);
+	unlink(d->log);
+	rmdir(d->dir);
+}
+
+bool fe_daemon_logged(const struct fe_daemon *d, const char *text, unsigned int ms)
+{
+	for (unsigned int waited = 0;; waited += 5) {
+		static char buf[1 << 20];
+		size_t n;
+		FILE *f = fopen(d->log, "re");
+
+		if (f) {
+			n = fread(buf, 1, sizeof(buf) - 1, f);
+			buf[n] = '\0';
+			fclose(f);
+			if (strstr(buf, text))
+				return true;
+		}
+		if (waited >= ms)
+			return false;
+		sleep_ms(5);
+	}
+}
+
+static unsigned int children(pid_t pid, pid_t *out, unsigned int max)
+{
+	unsigned int n = 0;
+	char path[64];
+	FILE *f;
+
+	/* children of its other threads count, too */
+	snprintf(path, sizeof(path), "cat /proc/%d/task/*/children 2>/dev/null", pid);
+	f = popen(path, "r");
+	if (!f)
+		return 0;
+	while (n < max && fscanf(f, "%d", &out[n]) == 1)
+		n++;
+	pclose(f);
+	return n;
+}
+
+unsigned int fe_descendants(pid_t pid, pid_t *out, unsigned int max)
+{
+	unsigned int n = children(pid, out, max);
+
+	for (unsigned int i = 0; i < n; i++)
+		n += children(out[i], out + n, max - n);
+	return n;
+}
+
+pid_t fe_worker(const struct fe_daemon *d)
+{
+	pid_t worker = 0;
+
+	for (int i = 0; i < 200 && children(d->pid, &worker, 1) != 1; i++)
+		sleep_ms(5);
+	return worker;
+}

@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Operations on files: what drivers of this machine answer must come back unchanged. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+static int64_t open_dev(struct fixture *x, uint32_t device, uint32_t oflags)
+{
+	int64_t file = fe_dev_open(&x->f, device, oflags);
+
+	if (file <= 0)
+		fail_msg("open of device %u: %lld", device, (long long)file);
+	return file;
+}
+
+static void test_devices_are_described(void **state)
+{
+	struct fixture *x = *state;
+	struct pd_req req = { .op = PD_OP_DEVICE };
+	struct fe_call c = { 0 };
+
+	assert_int_equal(fe_control(&x->f, &req, &c), 0);
+	assert_string_equal((char *)c.device.name, "zero");
+	assert_string_equal((char *)c.device.subsystem, "mem");
+	assert_int_equal(c.device.id, DEV_ZERO);
+	assert_int_equal(c.device.mode, 0666);
+	assert_int_equal(c.device.major, 1);
+	assert_int_equal(c.device.minor, 5);
+	assert_int_equal(c.device.flags, 0);
+	req = (struct pd_req){ .op = PD_OP_DEVICE, .u.device.index = 3 };
+	assert_int_equal(fe_control(&x->f, &req, &c), 0);
+	assert_string_equal((char *)c.device.name, "zero-ro");
+	assert_int_equal(c.device.flags, PD_DEVICE_RO);
+	req = (struct pd_req){ .op = PD_OP_DEVICE, .u.device.index = 6 };
+	assert_int_equal(fe_control(&x->f, &req, &c), -ERANGE);
+}
+
+static void test_read_fills_the_programs_pages(void **state)
+{
+	struct fixture *x = *state;
+	int64_t file = open_dev(x, DEV_ZERO, O_RDWR);
+	uint8_t *p = fe_mm_at(&x->f, &x->mm, PROG + 0x10);
+	uint8_t *last = fe_mm_at(&x->f, &x->mm, PROG + 0x10 + 7999);
+
+	p[-1] = p[0] = last[0] = last[1] = 0x55;
+	assert_int_equal(fe_read(&x->f, &x->mm, file, PROG + 0x10, 8000), 8000);
+	assert_int_equal(p[-1], 0x55);
+	assert_int_equal(p[0], 0);
+	assert_int_equal(last[0], 0);
+	assert_int_equal(last[1], 0x55);
+	assert_int_equal(x->mm.faults, 2);
+	/* and a second time without a fault */
+	p[0] = 0x55;
+	assert_int_equal(fe_read(&x->f, &x->mm, file, PROG + 0x10, 8000), 8000);
+	assert_int_equal(p[0], 0);
+	assert_int_equal(x->mm.faults, 2);
+	assert_int_equal(fe_release(&x->f, file), 0);
+}
+
+static void test_foreseen_pages_do_not_fault(void **state)
+{
+	struct fixture *x = *state;
+	int64_t file = open_dev(x, DEV_ZERO, O_RDWR);
+	uint64_t frame = fe_frames(&x->f, 2);
+	struct pd_pages pages = { 0x20000000, frame, 2, PD_PAGES_WRITE };
+	struct pd_range vec = { 0x20000000, 2 * PD_PAGE_SIZE };
+	struct pd_req req = { .op = PD_OP_READ, .file = (uint64_t)file, .mm = x->mm.id,
+			      .npages = 1, .nvecs = 1, .oflags = O_RDWR };
+	struct fe_call c = { .mm = &x->mm };
+
+	memset(fe_frame(&x->f, frame), 0x55, 2 * PD_PAGE_SIZE);
+	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, &pages, &vec);
+	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), 2 * PD_PAGE_SIZE);
+	assert_int_equal(c.resp.status, PD_ST_DONE);
+	assert_int_equal(*(uint8_t *)fe_frame(&x->f, frame + 1), 0);
+}
+
+static void test_dropped_pages_are_not_touched(void **state)
+{
+	struct fixture *x = *state;
+	int64_t file = open_dev(x, DEV_ZERO, O_RDWR);
+	struct pd_req req = { .op = PD_OP_DROP, .mm = x->mm.id, .ndrops = 1 };
+	struct pd_range drop = { PROG, PD_PAGE_SIZE };
+	struct fe_call c = { .mm = &x->mm };
+	uint8_t *old = fe_mm_at(&x->f, &x->mm, PROG);
+	struct fe_page *page = x->mm.pages;
+
+	assert_int_equal(fe_read(&x->f, &x->mm, file, PROG, 100), 100);
+	fe_submit(&x->f, &c, x->mm.queue, &req, &drop, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
+	/* the program has another page there now */
+	while (page->addr != PROG)
+		page = page->next;
+	page->frame = fe_frames(&x->f, 1);
+	memset(old, 0x55, PD_PAGE_SIZE);
+	memset(fe_mm_at(&x->f, &x->mm, PROG), 0x66, PD_PAGE_SIZE);
+	assert_int_equal(fe_read(&x->f, &x->mm, file, PROG, 100), 100);
+	assert_int_equal(old[0], 0x55);
+	assert_int_equal(*(uint8_t *)fe_mm_at(&x->f, &x->mm, PROG), 0);
+}
+
+static void test_errors_are_the_drivers(void **state)
+{
+	struct fixture *x = *state;
+	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
+	int64_t full = open_dev(x, DEV_FULL, O_RDWR);
+	int64_t wronly = open_dev(x, DEV_ZERO, O_WRONLY);
+
+	assert_int_equal(fe_write(&x->f, &x->mm, full, PROG, 10), -ENOSPC);
+	assert_int_equal(fe_read(&x->f, &x->mm, zero, 0x66660000, 10), -EFAULT);
+	assert_int_equal(fe_read(&x->f, &x->mm, wronly, PROG, 10), -EBADF);
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, zero, TCGETS, PROG), -ENOTTY);
+	assert_int_equal(fe_dev_open(&x->f, DEV_ZERO_RO, O_RDWR), -EACCES);
+	assert_int_equal(fe_dev_open(&x->f, DEV_ZERO_RO, O_RDONLY | O_TRUNC), -EACCES);
+	assert_int_equal(fe_dev_open(&x->f, 4711, O_RDONLY), -ENODEV);
+	assert_int_equal(fe_release(&x->f, open_dev(x, DEV_ZERO_RO, O_RDONLY)), 0);
+}
+
+static void test_ro_page_is_not_written(void **state)
+{
+	struct fixture *x = *state;
+	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
+	int64_t null = open_dev(x, DEV_NULL, O_RDWR);
+
+	fe_mm_add(&x->f, &x->mm, 0x40000000, 1, false);
+	assert_int_equal(fe_write(&x->f, &x->mm, null, 0x40000000, 10), 10);
+	assert_int_equal(fe_read(&x->f, &x->mm, zero, 0x40000000, 10), -EFAULT);
+}
+
+/* Makes a pseudo terminal through the VM; returns our end of it. */
+static int pty_slave(struct fixture *x, int64_t master)
+{
+	int *arg = fe_mm_at(&x->f, &x->mm, PROG + PD_PAGE_SIZE);
+	char path[32];
+	int fd;
+
+	*arg = 0;
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, master, TIOCSPTLCK, PROG + PD_PAGE_SIZE), 0);
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, master, TIOCGPTN, PROG + PD_PAGE_SIZE), 0);
+	snprintf(path, sizeof(path), "/dev/pts/%d", *arg);
+	fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void submit_read(struct fixture *x, struct fe_call *c, int64_t file)
+{
+	struct pd_req req = { .op = PD_OP_READ, .file = (uint64_t)file, .mm = x->mm.id,
+			      .nvecs = 1, .oflags = O_RDWR };
+	struct pd_range vec = { PROG + 8 * PD_PAGE_SIZE, 100 };
+
+	*c = (struct fe_call){ .mm = &x->mm };
+	fe_submit(&x->f, c, x->mm.queue, &req, NULL, NULL, &vec);
+}
+
+static void test_blocked_read_is_woken_and_does_not_hold_up(void **state)
+{
+	struct fixture *x = *state;
+	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
+	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
+	int slave = pty_slave(x, master);
+	struct fe_call c;
+
+	submit_read(x, &c, master);
+	assert_int_equal(fe_wait(&x->f, &c, 50), -ETIME);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(fe_read(&x->f, &x->mm, zero, PROG, 10), 10);
+	assert_int_equal(write(slave, "hello", 5), 5);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), 5);
+	assert_memory_equal(fe_mm_at(&x->f, &x->mm, PROG + 8 * PD_PAGE_SIZE), "hello", 5);
+	close(slave);
+}
+
+static void test_cancel_interrupts_as_a_signal(void **state)
+{
+	struct fixture *x = *state;
+	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
+	int slave = pty_slave(x, master);
+	struct fe_call c;
+	int64_t ret;
+
+	for (int i = 0; i < 20; i++) {
+		submit_read(x, &c, master);
+		if (i % 2)
+			assert_int_equal(fe_wait(&x->f, &c, 20), -ETIME);
+		while ((ret = fe_cancel(&x->f, c.tag, 0)) == -ENOENT)
+			usleep(1000);
+		assert_int_equal(ret, 0);
+		ret = fe_wait(&x->f, &c, 5000);
+		/* the driver's ERESTARTSYS */
+		assert_int_equal(ret, -512);
+	}
+	assert_int_equal(fe_cancel(&x->f, c.tag, 0), -ENOENT);
+	/* the file is good as before */
+	assert_int_equal(write(slave, "x", 1), 1);
+	assert_int_equal(fe_read(&x->f, &x->mm, master, PROG, 10), 1);
+	close(slave);
+}
+
+static void test_abandoned_operations_end(void **state)
+{
+	struct fixture *x = *state;
+	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
+	int slave = pty_slave(x, master);
+	struct fe_call c[30];
+	int64_t ret;
+
+	for (int i = 0; i < 30; i++) {
+		submit_read(x, &c[i], master);
+		ret = fe_cancel(&x->f, c[i].tag, PD_CANCEL_ABANDON);
+		assert_true(ret == 0 || ret == -ENOENT);
+	}
+	for (int i = 0; i < 30; i++) {
+		ret = fe_wait(&x->f, &c[i], 200);
+		/* one that was not known yet has to be asked for again */
+		if (ret == -ETIME) {
+			assert_int_equal(fe_cancel(&x->f, c[i].tag, PD_CANCEL_ABANDON), 0);
+			ret = fe_wait(&x->f, &c[i], 5000);
+		}
+		assert_true(ret == -512 || ret == -EINTR || ret == -EFAULT);
+	}
+	close(slave);
+}
+
+static void test_cancel_while_the_guest_looks_for_a_page(void **state)
+{
+	struct fixture *x = *state;
+	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
+	struct pd_range vec = { 0x50000000, 100 };
+	struct pd_req req = { .op = PD_OP_READ, .file = (uint64_t)zero, .mm = x->mm.id,
+			      .nvecs = 1, .oflags = O_RDWR };
+	struct fe_call c = { .mm = &x->mm };
+	struct pd_pages run = { 0x50000000, fe_frames(&x->f, 1), 1, PD_PAGES_WRITE };
+
+	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
+	fe_wait_raw(&x->f, &c, 5000);
+	assert_int_equal(c.resp.status, PD_ST_FAULT);
+	assert_int_equal(c.resp.u.fault.addr, 0x50000000);
+	/* abandoned: it ends by itself, and its CONTINUE finds nothing */
+	assert_int_equal(fe_cancel(&x->f, c.first_tag, PD_CANCEL_ABANDON), 0);
+	for (int i = 0; i < 100 && fe_cancel(&x->f, c.first_tag, 0) != -ENOENT; i++)
+		usleep(10000);
+	fe_continue(&x->f, &c, 0, &run, 1, NULL);
+	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), -ENOENT);
+	/* refused by the guest: the driver meets EFAULT */
+	c = (struct fe_call){ .mm = &x->mm };
+	vec.addr = 0x51000000;
+	req.tag = 0;
+	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
+	fe_wait_raw(&x->f, &c, 5000);
+	assert_int_equal(c.resp.status, PD_ST_FAULT);
+	fe_continue(&x->f, &c, -EFAULT, NULL, 0, NULL);
+	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), -EFAULT);
+	assert_int_equal(c.resp.status, PD_ST_DONE);
+}
+
+static void test_poll_says_and_tells(void **state)
+{
+	struct fixture *x = *state;
+	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
+	int slave = pty_slave(x, master);
+	struct pd_req req = { .op = PD_OP_POLL, .file = (uint64_t)master,
+			      .u.poll.events = POLLIN };
+	struct fe_call c = { 0 };
+	struct pd_event ev;
+
+	fe_post_events(&x->f, 16);
+	fe_submit(&x->f, &c, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
+	assert_int_equal(c.resp.u.poll.mask & POLLIN, 0);
+	assert_int_equal(c.resp.u.poll.armed, 1);
+	assert_int_equal(fe_event(&x->f, &ev, 50), -ETIME);
+	assert_int_equal(write(slave, "y", 1), 1);
+	assert_int_equal(fe_event(&x->f, &ev, 5000), 0);
+	assert_int_equal(ev.type, PD_EV_POLL);
+	assert_int_equal(ev.file, master);
+	assert_true(ev.arg & POLLIN);
+	/* one event per arming */
+	assert_int_equal(write(slave, "y", 1), 1);
+	assert_int_equal(fe_event(&x->f, &ev, 50), -ETIME);
+	req.tag = 0;
+	fe_submit(&x->f, &c, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
+	assert_true(c.resp.u.poll.mask & POLLIN);
+	assert_int_equal(c.resp.u.poll.armed, 0);
+	close(slave);
+}
+
+static void test_sigio(void **state)
+{
+	struct fixture *x = *state;
+	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
+	int slave = pty_slave(x, master);
+	struct pd_req req = { .op = PD_OP_FASYNC, .file = (uint64_t)master, .u.fasync.on = 1 };
+	struct pd_event ev;
+
+	fe_post_events(&x->f, 16);
+	assert_int_equal(fe_call(&x->f, NULL, &req, NULL), 0);
+	assert_int_equal(write(slave, "z", 1), 1);
+	assert_int_equal(fe_event(&x->f, &ev, 5000), 0);
+	assert_int_equal(ev.type, PD_EV_SIGIO);
+	assert_int_equal(ev.file, master);
+	/* an operation that changes the file's flags must not turn it off */
+	assert_int_equal(fe_read(&x->f, &x->mm, master, PROG, 1), 1);
+	assert_int_equal(write(slave, "z", 1), 1);
+	assert_int_equal(fe_event(&x->f, &ev, 5000), 0);
+	req = (struct pd_req){ .op = PD_OP_FASYNC, .file = (uint64_t)master };
+	assert_int_equal(fe_call(&x->f, NULL, &req, NULL), 0);
+	while (!fe_event(&x->f, &ev, 50))
+		;
+	assert_int_equal(write(slave, "z", 1), 1);
+	assert_int_equal(fe_event(&x->f, &ev, 50), -ETIME);
+	close(slave);
+}
+
+static void test_events_wait_for_buffers(void **state)
+{
+	struct fixture *x = *state;
+	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
+	int slave = pty_slave(x, master);
+	struct pd_req req = { .op = PD_OP_FASYNC, .file = (uint64_t)master, .u.fasync.on = 1 };
+	struct pd_event ev;
+	uint32_t lost = 0;
+	uint32_t got = 0;
+
+	assert_int_equal(fe_call(&x->f, NULL, &req, NULL), 0);
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(write(slave, "z", 1), 1);
+		usleep(100);
+	}
+	usleep(50000);
+	fe_post_events(&x->f, 32);
+	while (!fe_event(&x->f, &ev, 200)) {
+		got++;
+		lost += ev.lost;
+		fe_post_events(&x->f, 1);
+	}
+	/* none disappears without being counted */
+	assert_true(got > 0 && got + lost >= 256);
+	close(slave);
+}
+
+static void test_stream_or_position(void **state)
+{
+	struct fixture *x = *state;
+	struct pd_req req = { .op = PD_OP_OPEN, .oflags = O_RDWR, .u.open.device = DEV_PTMX };
+	struct fe_call c = { 0 };
+
+	fe_submit(&x->f, &c, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
+	assert_int_equal(c.resp.u.open.flags, PD_FILE_STREAM);
+	req = (struct pd_req){ .op = PD_OP_OPEN, .oflags = O_RDWR, .u.open.device = DEV_ZERO };
+	fe_submit(&x->f, &c, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
+	assert_int_equal(c.resp.u.open.flags, 0);
+	req = (struct pd_req){ .op = PD_OP_LLSEEK, .file = c.resp.u.open.file,
+			       .u.seek = { .offset = 10, .whence = SEEK_SET } };
+	assert_int_equal(fe_call(&x->f, &x->mm, &req, NULL), 0);
+	req.tag = 0;
+	req.u.seek.whence = SEEK_CUR;
+	assert_int_equal(fe_call(&x->f, &x->mm, &req, NULL), -EINVAL);
+}
+
+static void test_tun_makes_an_interface_of_the_hosts(void **state)
+{
+	struct fixture *x = *state;
+	int64_t tun = open_dev(x, DEV_TUN, O_RDWR);
+	struct ifreq *ifr = fe_mm_at(&x->f, &x->mm, PROG);
+	char path[64];
+
+	memset(ifr, 0, sizeof(*ifr));
+	ifr->ifr_flags = IFF_TUN | IFF_NO_PI;
+	strcpy(ifr->ifr_name, "pdtest%d");
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, tun, TUNSETIFF, PROG), 0);
+	snprintf(path, sizeof(path), "/sys/class/net/%s", ifr->ifr_name);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(fe_release(&x->f, tun), 0);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
+static void test_nonblock_follows_the_guests_flags(void **state)
+{
+	struct fixture *x = *state;
+	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
+	int slave = pty_slave(x, master);
+	struct pd_req req = { .op = PD_OP_READ, .file = (uint64_t)master, .nvecs = 1,
+			      .oflags = O_RDWR | O_NONBLOCK };
+	struct pd_range vec = { PROG, 100 };
+
+	assert_int_equal(fe_call(&x->f, &x->mm, &req, &vec), -EAGAIN);
+	close(slave);
+}
+
+static void test_many_vecs(void **state)
+{
+	struct fixture *x = *state;
+	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
+	struct pd_range vecs[PD_MAX_VECS];
+	struct pd_req req = { .op = PD_OP_READ, .file = (uint64_t)zero, .nvecs = PD_MAX_VECS,
+			      .oflags = O_RDWR };
+
+	for (unsigned int i = 0; i < PD_MAX_VECS; i++)
+		vecs[i] = (struct pd_range){ PROG + i * 32, 8 };
+	memset(fe_mm_at(&x->f, &x->mm, PROG), 0x55, PD_PAGE_SIZE);
+	assert_int_equal(fe_call(&x->f, &x->mm, &req, vecs), PD_MAX_VECS * 8);
+	assert_int_equal(*(uint8_t *)fe_mm_at(&x->f, &x->mm, PROG + 7), 0);
+	assert_int_equal(*(uint8_t *)fe_mm_at(&x->f, &x->mm, PROG + 8), 0x55);
+}
+
+static void test_release_waits_for_no_other_operation(void **state)
+{
+	struct fixture *x = *state;
+	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
+	int slave = pty_slave(x, master);
+	struct pd_req req = { .op = PD_OP_RELEASE, .file = (uint64_t)master };
+	struct fe_call release = { 0 };
+	struct fe_call c;
+
+	/* a guest that does not keep its own promise harms itself only */
+	submit_read(x, &c, master);
+	assert_int_equal(fe_wait(&x->f, &c, 50), -ETIME);
+	fe_submit(&x->f, &release, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &release, 50), -ETIME);
+	assert_int_equal(write(slave, "q", 1), 1);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), 1);
+	assert_int_equal(fe_wait(&x->f, &release, 5000), 0);
+	assert_int_equal(fe_release(&x->f, master), -EBADF);
+	close(slave);
+}
+
+static void test_a_thousand_files(void **state)
+{
+	struct fixture *x = *state;
+	static int64_t files[1000];
+
+	for (int i = 0; i < 1000; i++)
+		files[i] = open_dev(x, DEV_ZERO, O_RDWR);
+	for (int i = 0; i < 1000; i += 100)
+		assert_int_equal(fe_read(&x->f, &x->mm, files[i], PROG, 10), 10);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(fe_release(&x->f, files[i]), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_devices_are_described),
+		TEST(test_read_fills_the_programs_pages),
+		TEST(test_foreseen_pages_do_not_fault),
+		TEST(test_dropped_pages_are_not_touched),
+		TEST(test_errors_are_the_drivers),
+		TEST(test_ro_page_is_not_written),
+		TEST(test_blocked_read_is_woken_and_does_not_hold_up),
+		TEST(test_cancel_interrupts_as_a_signal),
+		TEST(test_abandoned_operations_end),
+		TEST(test_cancel_while_the_guest_looks_for_a_page),
+		TEST(test_poll_says_and_tells),
+		TEST(test_sigio),
+		TEST(test_events_wait_for_buffers),
+		TEST(test_stream_or_position),
+		TEST(test_tun_makes_an_interface_of_the_hosts),
+		TEST(test_nonblock_follows_the_guests_flags),
+		TEST(test_many_vecs),
+		TEST(test_release_waits_for_no_other_operation),
+		TEST(test_a_thousand_files),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
