@@ -192,6 +192,7 @@ enum pd_req_state {
 };
 
 #define PD_REQ_INLINE 384
+#define PD_AHEAD 8
 
 /**
  * struct pd_request - an operation, and the messages that carry it
@@ -214,6 +215,8 @@ enum pd_req_state {
  * @nvecs: entries of @vecs
  * @bounce: the kernel's buffer that @vecs lie in
  * @hint: what the operation likely touches; sent along
+ * @ahead: further memory that the operation may touch; sent along
+ * @nahead: entries of @ahead
  * @nofault: the caller may not touch its memory: faults fail
  * @nowait: the caller may not wait for a place in the queue
  * @cancellable: PD_OP_CANCEL applies
@@ -251,6 +254,8 @@ struct pd_request {
 	unsigned int nvecs;
 	struct pd_bounce *bounce;
 	struct pd_range hint;
+	struct pd_range ahead[PD_AHEAD];
+	unsigned int nahead;
 	bool nofault;
 	bool nowait;
 	bool cancellable;
@@ -371,6 +376,8 @@ long pd_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long pd_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 __poll_t pd_poll(struct file *file, struct poll_table_struct *wait);
 int pd_fasync(int fd, struct file *file, int on);
+unsigned int pd_guess(struct pd_mm *m, unsigned int cmd, unsigned long arg, bool compat,
+		      struct pd_range *out, unsigned int max);
 void pd_file_ran(struct pd_file *pf);
 void pd_file_event(struct pd_file *pf, u32 events);
 void pd_file_sigio(struct pd_file *pf, u32 events);

@@ -29,6 +29,42 @@ static void pd_ioctl_orphaned(struct pd_request *r)
 	pd_ioctl_end(r->mm);
 }
 
+/* memory that goes ahead in messages of its own, as it is too much for one */
+static int pd_send_ahead(struct pd_host *host, struct pd_mm *m, struct pd_range *range)
+{
+	const u64 step = (PD_MAX_PAGES - 2ull) << PAGE_SHIFT;
+	u64 addr = le64_to_cpu(range->addr), len = le64_to_cpu(range->len);
+	struct pd_request *r;
+	long ret = 0;
+
+	while (len > step && ret >= 0) {
+		r = pd_req_new(host, PD_OP_DROP, m);
+		if (!r)
+			return -ENOMEM;
+		r->ahead[0].addr = cpu_to_le64(addr);
+		r->ahead[0].len = cpu_to_le64(step);
+		r->nahead = 1;
+		ret = pd_req_run(&r, PD_WAIT_KILL);
+		pd_req_free(r);
+		addr += step;
+		len -= step;
+	}
+	range->addr = cpu_to_le64(addr);
+	range->len = cpu_to_le64(len);
+	return ret < 0 ? ret : 0;
+}
+
+static int pd_ioctl_ahead(struct pd_request *r, unsigned int cmd, u64 arg, bool compat)
+{
+	unsigned int i;
+	int ret = 0;
+
+	r->nahead = pd_guess(r->mm, cmd, arg, compat, r->ahead, PD_AHEAD);
+	for (i = 0; i < r->nahead && !ret; i++)
+		ret = pd_send_ahead(r->host, r->mm, &r->ahead[i]);
+	return ret;
+}
+
 static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 {
 	struct pd_file *pf = file->private_data;
@@ -56,10 +92,13 @@ static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 	}
 	r->orphaned = pd_ioctl_orphaned;
 
-	pd_ioctl_begin(m);
-	ret = pd_req_run(&r, PD_WAIT_INTR);
-	if (r)
-		pd_ioctl_end(m);
+	ret = pd_ioctl_ahead(r, cmd, arg, flags & PD_IOCTL_COMPAT);
+	if (!ret) {
+		pd_ioctl_begin(m);
+		ret = pd_req_run(&r, PD_WAIT_INTR);
+		if (r)
+			pd_ioctl_end(m);
+	}
 	pd_req_free(r);
 	pd_file_ran(pf);
 	pd_mm_put(m);

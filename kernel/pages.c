@@ -309,6 +309,8 @@ static int pd_show_init(struct pd_show *s, const struct pd_request *r, bool is_f
 		pages += (le64_to_cpu(r->hint.len) >> PAGE_SHIFT) + 2;
 	for (i = 0; i < r->nvecs && pages < PD_MAX_PAGES; i++)
 		pages += (le64_to_cpu(r->vecs[i].len) >> PAGE_SHIFT) + 2;
+	for (i = 0; i < r->nahead && !is_fault; i++)
+		pages += (le64_to_cpu(r->ahead[i].len) >> PAGE_SHIFT) + 2;
 	if (pages <= PD_SHOW_SMALL)
 		return 0;
 	s->cap = min_t(u64, pages, PD_MAX_PAGES);
@@ -391,6 +393,9 @@ static void pd_show_collect(struct pd_mm *m, const struct pd_request *r, struct 
 		pd_want_range(m, s, &r->hint, &scan, &passed);
 	for (i = 0; i < r->nvecs; i++)
 		if (!pd_want_range(m, s, &r->vecs[i], &scan, &passed))
+			break;
+	for (i = 0; i < r->nahead && !s->is_fault; i++)
+		if (!pd_want_range(m, s, &r->ahead[i], &scan, &passed))
 			break;
 	spin_unlock(&m->lock);
 }

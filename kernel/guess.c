@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What an ioctl may reach through pointers in its argument, guessed where no table says it.
+ *
+ * A driver that touches memory which the host does not know sleeps until we have answered. Some
+ * must not sleep there: plain pin_user_pages(), and long-term pins on kernels before 6.5, give
+ * EFAULT instead, and nobody is asked. So the pages behind anything in the argument that looks
+ * like a pointer into the program's memory are sent ahead, as far as the largest number in the
+ * same structure that may be a length. A wrong guess costs some pins, and shows the driver
+ * nothing that the program's own ioctl could not show it.
+ */
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+
+#include "core.h"
+
+/* of a structure: what is looked at, and what a length may be */
+#define PD_GUESS_BYTES 256u
+#define PD_GUESS_MAX_LEN (64u << 20)
+/* pointers to structures with pointers: vectors of planes and the like */
+#define PD_GUESS_DEPTH 2
+
+struct pd_guess {
+	struct pd_mm *m;
+	struct pd_range *out;
+	unsigned int n;
+	unsigned int max;
+	bool compat;
+};
+
+static unsigned long pd_guess_word(const void *buf, unsigned int i, bool compat)
+{
+	return compat ? ((const u32 *)buf)[i] : ((const u64 *)buf)[i];
+}
+
+static bool pd_guess_pointer(const struct pd_mm *m, unsigned long word)
+{
+	return word >= PAGE_SIZE * 16 && word < TASK_SIZE &&
+	       (word < m->hole || word >= m->hole + m->hole_len);
+}
+
+/* the largest number among the @size bytes that may be the length of something */
+static unsigned long pd_guess_length(const struct pd_mm *m, const void *buf, unsigned int size,
+				     bool compat)
+{
+	unsigned int i, per = compat ? 1 : 2;
+	unsigned long longest = 0;
+
+	for (i = 0; i < size / sizeof(u32); i++) {
+		u32 number = ((const u32 *)buf)[i];
+
+		/* half of a pointer is no length */
+		if (!compat && (i / per + 1) * sizeof(u64) <= size &&
+		    pd_guess_pointer(m, pd_guess_word(buf, i / per, compat)) &&
+		    pd_guess_word(buf, i / per, compat) > U32_MAX)
+			continue;
+		if (number <= PD_GUESS_MAX_LEN && number > longest)
+			longest = number;
+	}
+	return longest;
+}
+
+static bool pd_guess_known(struct pd_mm *m, unsigned long addr, unsigned long len)
+{
+	bool known;
+
+	spin_lock(&m->lock);
+	known = xa_load(&m->known, addr >> PAGE_SHIFT) &&
+		xa_load(&m->known, (addr + len - 1) >> PAGE_SHIFT);
+	spin_unlock(&m->lock);
+	return known;
+}
+
+/* how much of [addr, +len) is memory that may be sent without harm */
+static unsigned long pd_guess_clip(struct mm_struct *mm, unsigned long addr, unsigned long len)
+{
+	struct vm_area_struct *vma;
+	unsigned long end = 0;
+
+	if (mmap_read_lock_killable(mm))
+		return 0;
+	vma = find_vma(mm, addr);
+	/* writing intent makes the pages of shared files dirty: these wait for the real touch */
+	if (vma && vma->vm_start <= addr && !(vma->vm_flags & (VM_PFNMAP | VM_IO)) &&
+	    !((vma->vm_flags & VM_SHARED) && vma->vm_file))
+		end = vma->vm_end;
+	mmap_read_unlock(mm);
+	return end > addr ? min(len, end - addr) : 0;
+}
+
+static void pd_guess_struct(struct pd_guess *g, const void *buf, unsigned int size,
+			    unsigned int depth)
+{
+	unsigned long longest = pd_guess_length(g->m, buf, size, g->compat);
+	unsigned int i, words = size / (g->compat ? sizeof(u32) : sizeof(u64));
+	u64 inner[PD_GUESS_BYTES / sizeof(u64)];
+
+	for (i = 0; i < words && g->n < g->max; i++) {
+		unsigned long addr = pd_guess_word(buf, i, g->compat);
+		unsigned long len = max(longest, 1ul), more;
+
+		if (!pd_guess_pointer(g->m, addr))
+			continue;
+		if (!pd_guess_known(g->m, addr, len)) {
+			len = pd_guess_clip(g->m->mm, addr, len);
+			if (!len)
+				continue;
+			g->out[g->n].addr = cpu_to_le64(addr);
+			g->out[g->n++].len = cpu_to_le64(len);
+		}
+		if (depth + 1 == PD_GUESS_DEPTH)
+			continue;
+		more = min_t(unsigned long, sizeof(inner), PAGE_SIZE - offset_in_page(addr));
+		if (!copy_from_user_nofault(inner, (void __user *)addr, more))
+			pd_guess_struct(g, inner, more, depth + 1);
+	}
+}
+
+/**
+ * pd_guess() - what an ioctl of the caller's may reach through its argument
+ * @m: the caller's address space
+ * @cmd: command; only those that pass a structure are looked at
+ * @arg: the argument
+ * @compat: of a 32-bit program
+ * @out: room for the ranges
+ * @max: their number
+ *
+ * Return: ranges found that the host does not know yet.
+ */
+unsigned int pd_guess(struct pd_mm *m, unsigned int cmd, unsigned long arg, bool compat,
+		      struct pd_range *out, unsigned int max)
+{
+	unsigned int size = min_t(unsigned int, _IOC_SIZE(cmd), PD_GUESS_BYTES);
+	struct pd_guess g = { .m = m, .out = out, .max = max, .compat = compat };
+	u64 buf[PD_GUESS_BYTES / sizeof(u64)];
+
+	if (!(_IOC_DIR(cmd) & _IOC_WRITE) || size < sizeof(u64) || !m->mm)
+		return 0;
+	if (copy_from_user(buf, (void __user *)arg, size))
+		return 0;
+	pd_guess_struct(&g, buf, size, 0);
+	return g.n;
+}
