@@ -71,29 +71,23 @@ static ssize_t pd_rw_run(struct kiocb *iocb, struct pd_request **rp, size_t len)
 static ssize_t pd_rw_user(struct kiocb *iocb, struct iov_iter *iter, enum pd_op op,
 			  struct pd_mm *m)
 {
-	struct iov_iter i = *iter;
 	struct pd_request *r;
 	struct pd_range *vecs;
-	unsigned int n = 0;
+	unsigned int i, n;
+	struct iovec seg;
 	size_t len = 0;
 	ssize_t ret;
 
-	r = pd_rw_request(iocb, op, m,
-			  min_t(unsigned long, max(iter->nr_segs, 1ul), PD_MAX_VECS), &vecs);
+	n = iter_is_ubuf(iter) ? 1 : min_t(unsigned long, iter->nr_segs, PD_MAX_VECS);
+	r = pd_rw_request(iocb, op, m, n, &vecs);
 	if (!r)
 		return -ENOMEM;
-	while (iov_iter_count(&i) && n < PD_MAX_VECS) {
-		struct iovec seg = pd_iter_segment(&i);
-
-		if (seg.iov_len) {
-			vecs[n].addr = cpu_to_le64((unsigned long)seg.iov_base);
-			vecs[n].len = cpu_to_le64(seg.iov_len);
-			len += seg.iov_len;
-			n++;
-			iov_iter_advance(&i, seg.iov_len);
-		} else {
-			break;
-		}
+	/* those without length, too: what a driver is asked for is what it natively is asked for */
+	for (i = 0; i < n; i++) {
+		seg = pd_iter_segment(iter, i, len);
+		vecs[i].addr = cpu_to_le64((unsigned long)seg.iov_base);
+		vecs[i].len = cpu_to_le64(seg.iov_len);
+		len += seg.iov_len;
 	}
 	r->nvecs = n;
 	ret = pd_rw_run(iocb, &r, len);

@@ -59,6 +59,10 @@ static bool pd_mm_invalidate(struct mmu_interval_notifier *mni,
 {
 	struct pd_mm *m = container_of(mni, struct pd_mm, notifier);
 
+	/* fork write-protects; what is pinned stays where it is, and the child gets copies */
+	if (range->event == MMU_NOTIFY_PROTECTION_PAGE)
+		return true;
+
 	spin_lock(&m->lock);
 	mmu_interval_set_seq(mni, cur_seq);
 	if (range->event == MMU_NOTIFY_RELEASE) {

@@ -53,7 +53,7 @@ static void pd_poll_note(struct pd_file *pf, const struct pd_request *r, u32 ask
  * Asks the host for the readiness of @ask (and what else is armed, which @armed says: only then
  * it stays so). Negative when it cannot be had.
  */
-static long pd_poll_ask(struct file *file, struct pd_mm *m, u32 ask, bool keep_armed)
+static long pd_poll_ask(struct file *file, u32 ask, bool keep_armed)
 {
 	struct pd_file *pf = file->private_data;
 	u32 events, ops;
@@ -62,7 +62,7 @@ static long pd_poll_ask(struct file *file, struct pd_mm *m, u32 ask, bool keep_a
 	int tries;
 
 	for (tries = 0; tries < PD_POLL_BUSY_TRIES; tries++) {
-		r = pd_file_request(file, PD_OP_POLL, m);
+		r = pd_file_request(file, PD_OP_POLL, NULL);
 		if (!r)
 			return -ENOMEM;
 		spin_lock_irq(&pf->lock);
@@ -97,22 +97,22 @@ static bool pd_poll_cached(struct pd_file *pf, u32 want)
 	return ret;
 }
 
-static __poll_t pd_poll_mask(struct file *file, struct pd_mm *m, u32 want, bool edge)
+static __poll_t pd_poll_mask(struct file *file, u32 want, bool edge)
 {
 	struct pd_file *pf = file->private_data;
 	long mask;
 
-	mask = pd_poll_ask(file, m, want, true);
+	mask = pd_poll_ask(file, want, true);
 	if (mask > 0 && !(mask & want)) {
 		/* only what others wait for is ready: they ask for themselves */
 		pd_poll_wake(pf, mask);
-		mask = pd_poll_ask(file, m, want, false);
+		mask = pd_poll_ask(file, want, false);
 	}
 	if (mask < 0)
 		return fatal_signal_pending(current) ? 0 : PD_POLL_DEAD;
 	/* an edge-triggered waiter is told of this now, and of the rest when it comes */
 	if (edge && mask && (want & ~mask))
-		pd_poll_ask(file, m, want & ~mask, false);
+		pd_poll_ask(file, want & ~mask, false);
 	return (__force __poll_t)(mask & want);
 }
 
@@ -122,8 +122,6 @@ __poll_t pd_poll(struct file *file, struct poll_table_struct *wait)
 	u32 key = (__force u32)poll_requested_events(wait);
 	u32 want = (key & PD_POLL_EVENTS) | PD_POLL_ALWAYS;
 	bool edge = wait && (key & (__force u32)EPOLLET) && key != ~0u;
-	struct pd_mm *m;
-	__poll_t ret;
 
 	poll_wait(file, &pf->wait, wait);
 	if (pd_host_lost(pf->host))
@@ -135,12 +133,7 @@ __poll_t pd_poll(struct file *file, struct poll_table_struct *wait)
 	}
 	if (pd_poll_cached(pf, want))
 		return 0;
-	m = pd_file_enter(pf, false, false);
-	if (IS_ERR(m))
-		return PD_POLL_DEAD;
-	ret = pd_poll_mask(file, m, want, edge);
-	pd_mm_put(m);
-	return ret;
+	return pd_poll_mask(file, want, edge);
 }
 
 /* ---- edge-triggered waiters ---- */

@@ -155,7 +155,7 @@ enum pd_op {
 /**
  * struct pd_range - part of an address space
  * @addr: first byte, a multiple of the page size in drops
- * @len: bytes, a multiple of the page size in drops, not 0
+ * @len: bytes; in drops a multiple of the page size and not 0
  */
 struct pd_range {
 	__le64 addr;

@@ -72,22 +72,34 @@ int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt, const char *nam
 #define pd_splice_read generic_file_splice_read
 #endif
 
-/* the address and length of what is left of the present segment of a user-backed iterator */
-static inline struct iovec pd_iter_segment(const struct iov_iter *i)
+#ifdef PD_HAVE_ITER_IOV
+#define pd_iter_iov(i) iter_iov(i)
+#else
+#define pd_iter_iov(i) ((i)->iov)
+#endif
+
+/**
+ * pd_iter_segment() - a segment of a user-backed iterator
+ * @i: iterator
+ * @n: which; below nr_segs
+ * @before: bytes in the segments before it
+ */
+static inline struct iovec pd_iter_segment(const struct iov_iter *i, unsigned int n, size_t before)
 {
+	size_t left = iov_iter_count(i) - before;
 	struct iovec v;
 
-#ifdef PD_HAVE_ITER_IOV_ADDR
-	v.iov_base = iter_iov_addr(i);
-	v.iov_len = min(iter_iov_len(i), iov_iter_count(i));
-#else
 	if (iter_is_ubuf(i)) {
 		v.iov_base = i->ubuf + i->iov_offset;
-		v.iov_len = iov_iter_count(i);
-	} else {
-		v = iov_iter_iovec(i);
+		v.iov_len = left;
+		return v;
 	}
-#endif
+	v = pd_iter_iov(i)[n];
+	if (!n) {
+		v.iov_base += i->iov_offset;
+		v.iov_len -= i->iov_offset;
+	}
+	v.iov_len = min(v.iov_len, left);
 	return v;
 }
 
