@@ -53,6 +53,10 @@ static int set_capabilities(uint64_t mask)
 		}
 	if (!err && cap_set_proc(caps))
 		err = -errno;
+	/* ambient: the mirrors, which are other programs, get them, too */
+	for (cap_value_t v = 0; v < 64 && !err; v++)
+		if (mask & (1ull << v) && cap_set_ambient(v, CAP_SET))
+			err = -errno;
 	cap_free(caps);
 	return err;
 }

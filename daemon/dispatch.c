@@ -145,6 +145,8 @@ bool dispatch_prepare(struct request *r)
 		atomic_fetch_add(&r->w->counts.ops[q->op], 1);
 		err = find_all(r);
 	}
+	if (!err && q->op == PD_OP_CONTINUE)
+		err = op_continue_prepare(r);
 	if (!err && r->mm && (q->ndrops || q->npages)) {
 		err = mirror_update(r->mm->mirror, r->drops, q->ndrops, r->pages, q->npages);
 		if (err && err != -EIO)

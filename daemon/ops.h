@@ -26,6 +26,8 @@ void op_window_map(struct request *r);
 void op_window_unmap(struct request *r);
 
 /* ops_continue.c */
+/* before its pages are shown: finds its operation, r->next, which takes over its chain */
+int op_continue_prepare(struct request *r);
 void op_continue(struct request *r);
 void op_nothing(struct request *r);
 

@@ -147,11 +147,14 @@ bool request_fault(struct request *r, uint64_t addr, bool write)
 	pthread_mutex_lock(&r->vq->lock);
 	if (r->reply.present) {
 		answer(r->w, r->vq, &r->reply, &resp, NULL);
+		r->asked = addr + 1;
+		asked = true;
+		atomic_fetch_add(&r->w->counts.faults, 1);
+	} else if (r->asked == addr + 1) {
+		/* woken for nothing, it asks once more; the answer is under way */
 		asked = true;
 	}
 	pthread_mutex_unlock(&r->vq->lock);
-	if (asked)
-		atomic_fetch_add(&r->w->counts.faults, 1);
 	return asked;
 }
 
@@ -164,7 +167,9 @@ bool request_continue(struct request *r, struct request *c)
 	if (!r->reply.present) {
 		taken = true;
 		r->reply = c->reply;
+		r->asked = 0;
 		c->reply.present = false;
+		c->abandoned = true; /* nothing to say to it by itself */
 		ended = r->ended;
 	}
 	pthread_mutex_unlock(&r->vq->lock);

@@ -34,6 +34,7 @@ struct op_info;
  * @reply: where its answer goes; gone while the guest looks for a page
  * @resp: its answer
  * @device: its answer's tail, for PD_OP_DEVICE
+ * @asked: the page that the guest has been asked for and has not given yet, +1; by the queue's lock
  * @ended: it has its result, but no chain to give it on; by the queue's lock
  * @abandoned: nobody waits for it
  * @listed: in the session's table
@@ -53,7 +54,7 @@ struct request {
 	struct pd_device device;
 	bool with_device;
 	bool ended;
-	bool counted;
+	uint64_t asked;
 	atomic_bool abandoned;
 	bool listed;
 	uint32_t open_id;
@@ -89,6 +90,8 @@ bool request_fault(struct request *r, uint64_t addr, bool write);
 
 /*
  * CONTINUE @c of @r: @r's next answer goes on @c's chain. If it has ended meanwhile, that is now.
+ * To be called before the pages of @c are shown: @r may go on, and touch the next one, as soon as
+ * they are there.
  * Return: false when @r has a chain already.
  */
 bool request_continue(struct request *r, struct request *c);
