@@ -11,7 +11,7 @@
 #include "core.h"
 
 #define PD_BOUNCE_FIRST 0x100000000000ul
-#define PD_BOUNCE_SLOTS (1 << 20)
+#define PD_BOUNCE_SLOTS BIT(20)
 
 static DEFINE_IDA(pd_bounce_slots);
 

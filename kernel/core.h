@@ -22,7 +22,7 @@
  *			queued under it, so that the queue's order is the order of the sets' changes.
  *   pd_file.lock	spinlock, interrupts off: what is known of its readiness.
  *   pd_request.lock	spinlock, interrupts off: whether it is answered, whose it is.
- *   the transport's queue locks: spinlock, interrupts off. pd_request.lock is not taken under it.
+ *   the transport's queue locks: spinlocks, interrupts off; no other lock is taken under them.
  *
  * Nothing waits for the host in a notifier, in a completion or with a spinlock held. Every wait
  * for it ends when the host is lost.
@@ -103,7 +103,7 @@ struct pd_windows {
 	phys_addr_t base;
 	u64 size;
 	struct gen_pool *pool;
-	struct mutex lock;
+	struct mutex lock; /* see above */
 	wait_queue_head_t wait;
 	struct list_head lru;
 	unsigned int count;
@@ -532,7 +532,7 @@ void pd_bounce_free(struct pd_bounce *b);
 /* ---- mappings (map.c, window.c) ---- */
 
 #define PD_CHUNK_SHIFT 24 /* larger mappings are shown in parts of this size */
-#define PD_CHUNK_SIZE (1ul << PD_CHUNK_SHIFT)
+#define PD_CHUNK_SIZE BIT(PD_CHUNK_SHIFT)
 
 enum pd_chunk_state {
 	PD_CHUNK_NONE,

@@ -107,7 +107,7 @@ void pd_host_lose(struct pd_host *host, const char *why)
 	wake_up_all(&host->windows.wait);
 	rcu_read_lock();
 	xa_for_each(&host->files, handle, pf)
-		pd_file_event(pf, EPOLLERR | EPOLLHUP);
+		pd_file_event(pf, (__force u32)(EPOLLERR | EPOLLHUP));
 	rcu_read_unlock();
 }
 

@@ -125,7 +125,7 @@ static unsigned long pd_mm_find_hole(struct mm_struct *mm)
 	return 0;
 }
 
-/* the part of making a context that needs the mmap_lock; nothing waits for this while it holds it */
+/* the part of making a context that needs the mmap_lock; it waits for nobody */
 static int pd_mm_watch(struct pd_mm *m, bool mmap_locked)
 {
 	struct mm_struct *mm = m->mm;

@@ -217,6 +217,7 @@ void pd_file_ran(struct pd_file *pf)
 	pf->ops++;
 	edge = pf->edge;
 	spin_unlock_irq(&pf->lock);
+	/* waiters were queued when @edge was set; one that comes later asks by itself */
 	if (edge && waitqueue_active(&pf->wait))
 		pd_poll_rearm(pf->host, pf->handle, edge);
 }

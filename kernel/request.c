@@ -247,6 +247,7 @@ void pd_req_complete(struct pd_request *r, u32 len)
 	atomic_dec(&r->host->inflight);
 	r->len = len;
 	spin_lock_irqsave(&r->lock, flags);
+	/* pairs with pd_req_answered(): the answer is there */
 	smp_store_release(&r->state, PD_REQ_ANSWERED);
 	/* under the lock: the waiter takes it before it frees the request */
 	if (r->orphan)
@@ -286,6 +287,7 @@ static void pd_req_decode(struct pd_request *r)
 
 static bool pd_req_answered(const struct pd_request *r)
 {
+	/* pairs with pd_req_complete() */
 	return smp_load_acquire(&r->state) == PD_REQ_ANSWERED;
 }
 
@@ -328,7 +330,10 @@ bool pd_killed(void)
 	return fatal_signal_pending(current) || (current->flags & (PF_EXITING | PF_KTHREAD));
 }
 
-#define pd_req_ready(r) (pd_req_answered(r) || pd_host_lost((r)->host))
+static bool pd_req_ready(const struct pd_request *r)
+{
+	return pd_req_answered(r) || pd_host_lost(r->host);
+}
 
 /* waits as @how says, asking the host to interrupt the operation when a signal comes; nonzero when
  * the task is killed
@@ -354,7 +359,7 @@ static int pd_req_wait_signals(struct pd_request *r, enum pd_wait how)
 	return wait_event_killable(r->wait, pd_req_ready(r)) ? -EINTR : 0;
 }
 
-/* waits for the answer to the message under way; nonzero: @r is an orphan now, and not the caller's */
+/* waits for the answer to the message under way; nonzero: @r is an orphan, not the caller's */
 static int pd_req_wait(struct pd_request *r, enum pd_wait how)
 {
 	int ret = 0;

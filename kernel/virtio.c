@@ -363,7 +363,7 @@ static int pd_virtio_probe(struct virtio_device *vdev)
 	if (le16_to_cpu(cfg.version_min) > PD_VERSION ||
 	    le16_to_cpu(cfg.version_max) < PD_VERSION) {
 		dev_err(&vdev->dev,
-			"the host speaks versions %u to %u of the protocol, this module version %u: install paradice and paradiced of the same release\n",
+			"the host speaks protocol versions %u to %u, this module speaks %u: install paradice.ko and paradiced of one release\n",
 			le16_to_cpu(cfg.version_min), le16_to_cpu(cfg.version_max), PD_VERSION);
 		return -EPROTO;
 	}

@@ -284,8 +284,9 @@ vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf)
 			continue;
 		}
 		mutex_unlock(&w->lock);
-		if (wait_event_killable(w->wait, READ_ONCE(c->state) != PD_CHUNK_BUSY ||
-						 pd_host_lost(map->host)))
+		if (wait_event_killable(w->wait,
+					READ_ONCE(c->state) != PD_CHUNK_BUSY ||
+						pd_host_lost(map->host)))
 			return VM_FAULT_SIGBUS;
 	}
 }

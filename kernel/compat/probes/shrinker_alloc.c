@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* shrinker_alloc(): Linux 6.7, "mm: shrinker: add infrastructure for dynamically allocating shrinker" */
+/*
+ * shrinker_alloc(): Linux 6.7,
+ * "mm: shrinker: add infrastructure for dynamically allocating shrinker"
+ */
 #include <linux/shrinker.h>
 
 struct shrinker *probe(void);

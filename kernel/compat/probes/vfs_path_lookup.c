@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vfs_path_lookup() declared for modules: Linux 6.6, "fs: introduce vfs_path_lookup in namei.h"; exported always */
+/* vfs_path_lookup() declared in include/linux: not in 6.1, in 6.12; exported in both */
 #include <linux/mount.h>
 #include <linux/namei.h>
 
