@@ -13,7 +13,7 @@ from .errors import LabError
 from .say import say
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-KERNEL_PART = re.compile(r"linux-(image|modules|binary|headers|kbuild)-[0-9]\S*")
+KERNEL_PART = re.compile(r"linux-(image|modules|binary|base|headers|kbuild)-[0-9]\S*")
 
 
 def mirrors():

@@ -64,7 +64,7 @@ class Guest:
         vm = qemu.Vm(
             kernel=host.kernel, initrd=host.initrd, log=f"{host.logs}/{self.name}-kernel.log",
             disks=host.disks, accel=host.accel, cpus=options.guest_cpus,
-            memory=options.guest_memory, memory_share=options.guest_memory_share == "on",
+            memory=options.guest_memory, memory_folder=host.memory_folder, memory_share=options.guest_memory_share == "on",
             shares={"share": host.share} if host.share else {}, socket=self.socket,
             extra=options.guest_qemu_args)
         await boot(host.place, host.qemu(vm.argv()), self.place,

@@ -30,6 +30,8 @@ def load_script(modules, own):
 class LocalHost:
     """This machine is the host."""
 
+    memory_folder = ""
+
     def __init__(self, options, run):
         self.options, self.run_folder = options, run
         self.place = Machine()
@@ -68,6 +70,7 @@ class NestedHost:
     logs = "/lab"
     sockets = "/run/paradice"
     programs = Path("/run/lab/bin")
+    memory_folder = "/run/paradice/memory"
 
     def __init__(self, options, run):
         self.options, self.run_folder = options, run
@@ -102,8 +105,9 @@ class NestedHost:
         self.disks = ["/dev/vda", "/dev/vdc"]
         self.kernel, self.initrd = "/run/lab/guest/vmlinux", f"/lab/tmp/{initrd.name}"
         await self.place.output("\n".join([
-            "set -e", f"mkdir -p /run/paradice /run/lab/guest {self.programs}",
-            "modprobe -a 9pnet_virtio erofs",
+            "set -e", f"mkdir -p {self.memory_folder} /run/lab/guest {self.programs}",
+            f"mount -t tmpfs -o huge=always memory {self.memory_folder}",
+            "modprobe 9pnet_virtio",
             f"{MOUNT_9P} lab /lab", f"{MOUNT_9P} share /share" if options.share else "",
             "mount -t erofs -o ro /dev/vdc /run/lab/guest",
             "if grep -qw svm /proc/cpuinfo; then modprobe kvm_amd; else modprobe kvm_intel; fi",

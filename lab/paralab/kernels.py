@@ -79,7 +79,7 @@ def get(name):
     """The kernel of that name (6.1, 6.12 or 7, with -cloud for the cloud flavour)."""
     if name not in NAMES:
         raise LabError(f"unknown kernel {name!r}: choose from {', '.join(NAMES)}")
-    final = paths_cache() / f"kernels/{name}-{cache.key(name)}"
+    final = paths_cache() / f"kernels/{name}-{cache.key(name, apt.KERNEL_PART.pattern)}"
     return Kernel(name, cache.item(f"kernels/{final.name}", lambda path: _make(name, path, final)))
 
 
