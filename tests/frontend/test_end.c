@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Ends of all kinds: what is left afterwards, and who notices. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+static unsigned int count_fds(pid_t pid)
+{
+	unsigned int n = 0;
+	char path[32];
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	d = opendir(path);
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static pid_t mirror_of(struct fixture *x)
+{
+	pid_t worker = fe_worker(&x->d);
+	pid_t mirror = 0;
+
+	assert_true(worker > 0);
+	assert_true(fe_descendants(worker, &mirror, 1) >= 1);
+	return mirror;
+}
+
+static int pty(struct fixture *x, int64_t *master)
+{
+	int *arg = fe_mm_at(&x->f, &x->mm, PROG);
+	char path[32];
+	int fd;
+
+	*master = fe_dev_open(&x->f, DEV_PTMX, O_RDWR);
+	assert_true(*master > 0);
+	*arg = 0;
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, *master, TIOCSPTLCK, PROG), 0);
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, *master, TIOCGPTN, PROG), 0);
+	snprintf(path, sizeof(path), "/dev/pts/%d", *arg);
+	fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void blocked_read(struct fixture *x, struct fe_call *c, int64_t file)
+{
+	struct pd_req req = { .op = PD_OP_READ, .file = (uint64_t)file, .mm = x->mm.id,
+			      .nvecs = 1, .oflags = O_RDWR };
+	struct pd_range vec = { PROG + PD_PAGE_SIZE, 100 };
+
+	*c = (struct fe_call){ .mm = &x->mm };
+	fe_submit(&x->f, c, x->mm.queue, &req, NULL, NULL, &vec);
+	assert_int_equal(fe_wait(&x->f, c, 50), -ETIME);
+}
+
+static void test_vm_ends_in_the_middle(void **state)
+{
+	struct fixture *x = *state;
+	unsigned int fds;
+	int64_t master;
+	struct fe_call c;
+	int slave;
+
+	fixture_vm_gone(x);
+	fds = count_fds(x->d.pid);
+	for (int i = 0; i < 5; i++) {
+		fe_connect(&x->f, &x->d, NULL);
+		x->connected = true;
+		assert_int_equal(fe_mm_create(&x->f, &x->mm), 0);
+		fe_mm_add(&x->f, &x->mm, PROG, PROG_PAGES, true);
+		slave = pty(x, &master);
+		for (int k = 0; k < 20; k++) {
+			struct pd_req req = { .op = PD_OP_READ, .file = (uint64_t)master,
+					      .mm = x->mm.id, .nvecs = 1, .oflags = O_RDWR };
+			struct pd_range vec = { 0x70000000 + (uint64_t)k * PD_PAGE_SIZE, 100 };
+
+			c = (struct fe_call){ .mm = &x->mm };
+			fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
+		}
+		fixture_vm_gone(x);
+		/* the driver has let go of it */
+		assert_int_equal(write(slave, "x", 1), -1);
+		assert_int_equal(errno, EIO);
+		close(slave);
+	}
+	assert_int_equal(count_fds(x->d.pid), fds);
+}
+
+static void test_worker_keeps_no_descriptor(void **state)
+{
+	struct fixture *x = *state;
+	pid_t worker = fe_worker(&x->d);
+	unsigned int fds = count_fds(worker);
+	struct fe_mm mms[20];
+
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 20; i++) {
+			int64_t file = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
+
+			assert_int_equal(fe_mm_create(&x->f, &mms[i]), 0);
+			fe_mm_add(&x->f, &mms[i], PROG, 1, true);
+			assert_int_equal(fe_read(&x->f, &mms[i], file, PROG, 10), 10);
+			assert_int_equal(fe_release(&x->f, file), 0);
+		}
+		for (int i = 0; i < 20; i++)
+			assert_int_equal(fe_mm_destroy(&x->f, &mms[i]), 0);
+	}
+	assert_int_equal(count_fds(worker), fds);
+}
+
+static void test_mirror_killed(void **state)
+{
+	struct fixture *x = *state;
+	struct fe_mm other;
+	struct fe_call c;
+	int64_t master;
+	int slave = pty(x, &master);
+
+	blocked_read(x, &c, master);
+	assert_int_equal(kill(mirror_of(x), SIGKILL), 0);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), -EIO);
+	assert_int_equal(fe_read(&x->f, &x->mm, master, PROG, 10), -EIO);
+	/* other programs, and this one's file in another, live on */
+	assert_int_equal(fe_mm_create(&x->f, &other), 0);
+	fe_mm_add(&x->f, &other, PROG, 1, true);
+	assert_int_equal(write(slave, "x", 1), 1);
+	assert_int_equal(fe_read(&x->f, &other, master, PROG, 10), 1);
+	assert_int_equal(fe_mm_destroy(&x->f, &x->mm), 0);
+	assert_int_equal(fe_release(&x->f, master), 0);
+	close(slave);
+}
+
+static void test_manager_killed(void **state)
+{
+	struct fixture *x = fixture_begin(NULL, NULL);
+	pid_t worker = fe_worker(&x->d);
+	int64_t file = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
+
+	(void)state;
+	kill(x->d.pid, SIGKILL);
+	assert_int_equal(fe_daemon_wait(&x->d), 128 + SIGKILL);
+	/* open files go on, nothing new can be opened */
+	assert_int_equal(fe_read(&x->f, &x->mm, file, PROG, 10), 10);
+	assert_int_equal(fe_dev_open(&x->f, DEV_ZERO, O_RDWR), -EIO);
+	assert_int_equal(fe_read(&x->f, &x->mm, file, PROG, 10), 10);
+	fe_close(&x->f);
+	for (int i = 0; i < 500 && !kill(worker, 0); i++)
+		usleep(10000);
+	assert_int_equal(kill(worker, 0), -1);
+	fe_daemon_clean(&x->d);
+	free(x);
+}
+
+static void test_reset_of_the_device(void **state)
+{
+	struct fixture *x = *state;
+	struct pd_req hello = { .op = PD_OP_HELLO, .u.hello = { .version = PD_VERSION } };
+	struct fe_call c;
+	int64_t master;
+	int slave = pty(x, &master);
+	pid_t left[4];
+
+	blocked_read(x, &c, master);
+	fe_stop_rings(&x->f);
+	/* everything of the guest's ends by itself */
+	for (int i = 0; i < 500 && fe_descendants(fe_worker(&x->d), left, 4); i++)
+		usleep(10000);
+	assert_int_equal(fe_descendants(fe_worker(&x->d), left, 4), 0);
+	assert_int_equal(write(slave, "x", 1), -1);
+	close(slave);
+	fe_start_rings(&x->f, true);
+	/* a new start: the old handles mean nothing */
+	assert_int_equal(fe_dev_open(&x->f, DEV_ZERO, O_RDWR), -EIO);
+	c = (struct fe_call){ 0 };
+	assert_int_equal(fe_control(&x->f, &hello, &c), 0);
+	assert_int_equal(fe_mm_create(&x->f, &x->mm), 0);
+	fe_mm_add(&x->f, &x->mm, PROG, PROG_PAGES, true);
+	assert_int_equal(fe_read(&x->f, &x->mm, master, PROG, 10), -EBADF);
+	assert_int_equal(fe_read(&x->f, &x->mm, fe_dev_open(&x->f, DEV_ZERO, O_RDWR), PROG, 10), 10);
+}
+
+static void test_pause_of_the_vm(void **state)
+{
+	struct fixture *x = *state;
+	struct fe_call c;
+	int64_t master;
+	int slave = pty(x, &master);
+
+	/* to the back end the same as a reset; but the guest waits for its answers */
+	blocked_read(x, &c, master);
+	fe_stop_rings(&x->f);
+	usleep(100000);
+	fe_start_rings(&x->f, false);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), -EIO);
+	assert_int_equal(fe_read(&x->f, &x->mm, master, PROG, 10), -EIO);
+	close(slave);
+}
+
+static void test_too_many_operations(void **state)
+{
+	const char *const args[] = { "--max-inflight", "8", NULL };
+	struct fixture *x = fixture_begin(NULL, args);
+	struct fe_call calls[12];
+	unsigned int busy = 0;
+	int64_t master;
+	int slave = pty(x, &master);
+	int64_t zero = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
+	struct pd_req req = { .op = PD_OP_READ, .file = (uint64_t)master, .mm = x->mm.id,
+			      .nvecs = 1, .oflags = O_RDWR };
+	struct pd_range vec = { PROG, 1 };
+	bool open[12];
+
+	(void)state;
+	assert_int_equal(x->f.config.max_inflight, 8);
+	for (int i = 0; i < 12; i++) {
+		int64_t ret;
+
+		calls[i] = (struct fe_call){ .mm = &x->mm };
+		req.tag = 0;
+		fe_submit(&x->f, &calls[i], x->mm.queue, &req, NULL, NULL, &vec);
+		ret = fe_wait(&x->f, &calls[i], 100);
+		open[i] = ret == -ETIME;
+		if (!open[i]) {
+			assert_int_equal(ret, -EBUSY);
+			busy++;
+		}
+	}
+	assert_int_equal(busy, 4);
+	assert_true(fe_daemon_logged(&x->d, "refused (EBUSY): ", 1000));
+	/* closing and cancelling get through */
+	assert_int_equal(fe_release(&x->f, zero), 0);
+	for (int i = 0; i < 12; i++) {
+		if (!open[i])
+			continue;
+		assert_int_equal(fe_cancel(&x->f, calls[i].tag, 0), 0);
+		assert_int_equal(fe_wait(&x->f, &calls[i], 5000), -512);
+	}
+	assert_int_equal(fe_dev_open(&x->f, DEV_ZERO, O_RDWR) > 0, 1);
+	close(slave);
+	fixture_end(x);
+}
+
+static void test_once_and_stats(void **state)
+{
+	const char *const args[] = { "--once", NULL };
+	struct fixture *x = fixture_begin(NULL, args);
+	int64_t file = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
+	char text[4096] = "";
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(fe_read(&x->f, &x->mm, file, PROG, 100), 100);
+	fe_close(&x->f);
+	assert_int_equal(fe_daemon_wait(&x->d), 0);
+	f = fopen(x->d.stats, "re");
+	assert_non_null(f);
+	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
+	fclose(f);
+	assert_non_null(strstr(text, "\"operations\":{"));
+	assert_non_null(strstr(text, "\"open\":1"));
+	assert_non_null(strstr(text, "\"read\":1"));
+	assert_non_null(strstr(text, "\"faults\":1"));
+	assert_non_null(strstr(text, "\"pages_mapped\":1"));
+	assert_non_null(strstr(text, "\"bytes_read\":100"));
+	assert_non_null(strstr(text, "\"bytes_copied\":0"));
+	assert_non_null(strstr(text, "\"mirrors\":1"));
+	fe_daemon_clean(&x->d);
+	free(x);
+}
+
+static void test_second_vmm_waits(void **state)
+{
+	struct fixture *x = *state;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", x->d.socket);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_true(fe_daemon_logged(&x->d, "a second VMM connects", 2000));
+	assert_int_equal(fe_read(&x->f, &x->mm, fe_dev_open(&x->f, DEV_ZERO, O_RDWR), PROG, 1), 1);
+	close(fd);
+}
+
+static void test_worker_is_confined(void **state)
+{
+	struct fixture *x = fixture_begin(NULL, NULL);
+	pid_t worker = fe_worker(&x->d);
+	char path[64], line[256];
+	unsigned long caps = 1;
+	unsigned int uid = 0, nnp = 0;
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/%d/status", worker);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		sscanf(line, "Uid: %u", &uid);
+		sscanf(line, "CapPrm: %lx", &caps);
+		sscanf(line, "NoNewPrivs: %u", &nnp);
+		if (!strncmp(line, "Groups:", 7))
+			assert_int_equal(strspn(line + 7, " \t\n"), strlen(line + 7));
+	}
+	fclose(f);
+	assert_int_not_equal(uid, 0);
+	assert_int_equal(caps, 1ul << 12); /* CAP_NET_ADMIN, by caps= of tun */
+	assert_int_equal(nnp, 1);
+	fixture_end(x);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_vm_ends_in_the_middle),
+		TEST(test_worker_keeps_no_descriptor),
+		TEST(test_mirror_killed),
+		cmocka_unit_test(test_manager_killed),
+		TEST(test_reset_of_the_device),
+		TEST(test_pause_of_the_vm),
+		cmocka_unit_test(test_too_many_operations),
+		cmocka_unit_test(test_once_and_stats),
+		TEST(test_second_vmm_waits),
+		cmocka_unit_test(test_worker_is_confined),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
