@@ -71,7 +71,7 @@ static bool pd_guess_known(struct pd_mm *m, unsigned long addr, unsigned long le
 	return known;
 }
 
-/* how much of [addr, +len) is memory that may be sent without harm */
+/* how much of [addr, +len) is memory that can be sent */
 static unsigned long pd_guess_clip(struct mm_struct *mm, unsigned long addr, unsigned long len)
 {
 	struct vm_area_struct *vma;
@@ -80,9 +80,7 @@ static unsigned long pd_guess_clip(struct mm_struct *mm, unsigned long addr, uns
 	if (mmap_read_lock_killable(mm))
 		return 0;
 	vma = find_vma(mm, addr);
-	/* writing intent makes the pages of shared files dirty: these wait for the real touch */
-	if (vma && vma->vm_start <= addr && !(vma->vm_flags & (VM_PFNMAP | VM_IO)) &&
-	    !((vma->vm_flags & VM_SHARED) && vma->vm_file))
+	if (vma && vma->vm_start <= addr && !(vma->vm_flags & (VM_PFNMAP | VM_IO)))
 		end = vma->vm_end;
 	mmap_read_unlock(mm);
 	return end > addr ? min(len, end - addr) : 0;
