@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * pdtest list
- * pdtest run [--device /dev/testdev] [--slow N] [--shared] GROUP|GROUP.CASE|all|guest|-GROUP ...
+ * pdtest run [OPTION...] WHAT...	(usage below)
  */
 #include "pdtest.h"
 #include "groups.h"
@@ -12,14 +12,16 @@
 
 static unsigned int slow = 1; /* multiplies the time bounds */
 static bool shared; /* others use the device at the same time */
+static bool times; /* tell on stderr how long each case took */
 
 static const char usage[] =
 	"usage: pdtest list\n"
-	"       pdtest run [--device /dev/testdev] [--slow N] [--shared] WHAT...\n"
+	"       pdtest run [--device /dev/testdev] [--slow N] [--shared] [--times] WHAT...\n"
 	"WHAT is a group, group.case, \"all\", \"guest\" (all that works through ioctls without\n"
 	"descriptors), or any of them after a '-', to leave it out; later words win.\n"
 	"--slow multiplies the time bounds; --shared: other programs use the device meanwhile,\n"
-	"so that groups marked \"alone\" do not run and nothing is said of what is left behind.\n";
+	"so that groups marked \"alone\" do not run and nothing is said of what is left behind;\n"
+	"--times: how long each case took, on stderr.\n";
 
 static bool word_selects(const char *word, const struct pd_group *g, const struct pd_case *c)
 {
@@ -170,6 +172,7 @@ static bool supervise(pid_t pid, unsigned int seconds)
 static bool run_case(const struct pd_group *g, const struct pd_case *c)
 {
 	unsigned int seconds = (c->seconds ? c->seconds : 20) * slow;
+	uint64_t start = now_ms();
 	struct td_stat before;
 	bool good;
 	pid_t pid;
@@ -187,6 +190,8 @@ static bool run_case(const struct pd_group *g, const struct pd_case *c)
 	good = supervise(pid, seconds);
 	if (!shared)
 		good = all_given_back(&before) && good;
+	if (times)
+		fprintf(stderr, "%6u ms %s\n", (unsigned int)(now_ms() - start), pd_label);
 	return good;
 }
 
@@ -243,6 +248,8 @@ int main(int argc, char **argv)
 	for (; i < argc && !strncmp(argv[i], "--", 2); i++) {
 		if (!strcmp(argv[i], "--shared")) {
 			shared = true;
+		} else if (!strcmp(argv[i], "--times")) {
+			times = true;
 		} else if (!strcmp(argv[i], "--device") && i + 1 < argc) {
 			pd_device = argv[++i];
 		} else if (!strcmp(argv[i], "--slow") && i + 1 < argc && atoi(argv[i + 1]) > 0) {
