@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests that boot VMs. Each battery boots once; its tests look at what it left."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+BUILD = TOP / "build"
+GUEST_KERNELS = ("6.1", "6.12", "7")
+
+
+class LabRun:
+    """What one lab/run did."""
+
+    def __init__(self, status, output, share, logs):
+        self.status, self.output, self.share, self.logs = status, output, share, logs
+
+    def text(self, name):
+        """What a step of the battery printed."""
+        path = self.share / "out" / f"{name}.out"
+        assert path.exists(), f"the step {name} never began; lab/run said:\n{self.output}"
+        return path.read_text(errors="replace")
+
+    def step(self, name):
+        """(status, output) of a step of the battery."""
+        text = self.text(name)
+        path = self.share / "out" / f"{name}.status"
+        assert path.exists(), f"the step {name} never ended:\n{text[-3000:]}"
+        return int(path.read_text()), text
+
+    def log(self, name):
+        """A log of the run, empty when there is none."""
+        path = self.logs / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def assert_ok(self):
+        assert self.status == 0, f"lab/run: status {self.status}, logs in {self.logs}:\n" \
+            f"{self.output[-6000:]}"
+
+
+def fill_share(share):
+    """The programs that guests and hosts run."""
+    (share / "bin").mkdir(parents=True)
+    (share / "out").mkdir()
+    for program in (BUILD / "tests/guest").iterdir():
+        if program.is_file() and os.access(program, os.X_OK):
+            shutil.copy2(program, share / "bin")
+    for script in ("battery", "host-side"):
+        shutil.copy2(TOP / "tests/vm" / script, share / "bin")
+
+
+def run_lab(name, args, command, tmp, host_kernel="6.1", check_logs=True, timeout=900):
+    """lab/run with the test programs in /share."""
+    share = tmp / "share"
+    if not share.exists():
+        fill_share(share)
+    logs = BUILD / "tests" / "vm" / name
+    shutil.rmtree(logs, ignore_errors=True)
+    argv = [TOP / "lab/run", "--share", share, "--logs", logs, "--timeout", str(timeout),
+            "--host-kernel", host_kernel]
+    if check_logs:
+        argv.append("--check-logs")
+    done = subprocess.run([*map(str, argv), *args, "--", *command], text=True, timeout=timeout + 60,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, errors="replace", check=False)
+    return LabRun(done.returncode, done.stdout, share, logs)
+
+
+@pytest.fixture
+def lab(tmp_path, request):
+    """A function that runs the lab for one test."""
+    def run(args, command, **more):
+        name = request.node.name.replace("/", "-").replace("[", "-").rstrip("]")
+        return run_lab(name, args, command, tmp_path, **more)
+    return run

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong gives one clear error, and the VM lives."""
+
+BLOCKED = r"""
+cat /dev/pty-of-host >/share/out/cat.out 2>&1 &
+reader=$!
+sleep 1
+exec 3</dev/pty-of-host
+touch /share/blocked
+for _ in $(seq 300); do
+	kill -0 $reader 2>/dev/null || break
+	sleep 0.1
+done
+if kill -0 $reader 2>/dev/null; then echo "the reader hangs"; else echo "the reader ended"; fi
+wait $reader; echo "status $?"
+timeout 20 head -c 1 <&3 >/dev/null && echo "old file works" || echo "old file fails"
+timeout 20 head -c 4096 /dev/zero-of-host | wc -c
+timeout 20 true </dev/zero-of-host && echo "the VM lives"
+"""
+
+LOCAL = ["--topology", "local", "--device", "/dev/ptmx,as=/dev/pty-of-host",
+         "--device", "/dev/zero,as=/dev/zero-of-host"]
+
+WHEN_BLOCKED = "for _ in $(seq 600); do [ -e {share}/blocked ] && break; sleep 0.1; done; "
+
+
+def when_blocked(tmp_path, command):
+    """Runs on this machine once the guest's reader waits."""
+    return ["--host-script", WHEN_BLOCKED.format(share=tmp_path / "share") + command]
+
+
+def test_killed_mirror(lab, tmp_path):
+    run = lab([*LOCAL, *when_blocked(tmp_path, r"""
+        for p in $(ps -eo pid=,args= | sed -n "s/^ *\([0-9]*\) paradice-mirror cat.*/\1/p"); do
+            kill -9 $p
+        done""")], [BLOCKED])
+    run.assert_ok()
+    assert "the reader ended\nstatus 1" in run.output, run.output
+    assert "Input/output error" in run.text("cat")
+    assert "4096\nthe VM lives" in run.output
+    assert "has ended unexpectedly; its files give EIO" in run.log("daemon-1.log")
+
+
+def test_killed_worker(lab, tmp_path):
+    run = lab([*LOCAL, *when_blocked(tmp_path, r"""
+        for d in $PARADICE_DAEMON_PIDS; do
+            for p in $(ps -o pid= --ppid $d); do kill -9 $p; done
+        done""")], [BLOCKED])
+    run.assert_ok()
+    assert "the reader ended\nstatus 1" in run.output, run.output
+    assert "Input/output error" in run.text("cat")
+    assert "old file fails" in run.output
+    assert "the VM lives" in run.output, "a new open works with the new worker"
+
+
+def test_killed_guest_leaves_nothing(lab, tmp_path):
+    share = tmp_path / "share"
+    run = lab([*LOCAL, "--guest-may-end",
+               *when_blocked(tmp_path, f"""
+        for p in $PARADICE_DAEMON_PIDS; do ls /proc/$p/fd | wc -l; done >{share}/out/fds.out
+        kill -9 $PARADICE_GUEST_PIDS"""),
+               "--host-after",
+               f"sleep 2; ps -eo args >{share}/out/left.out; for p in $PARADICE_DAEMON_PIDS; do "
+               f"ls /proc/$p/fd | wc -l; ps -o args= --ppid $p; done >{share}/out/daemon.out"],
+              [BLOCKED], check_logs=False)
+    left = run.text("left")
+    assert "paradice-mirror cat" not in left, left
+    assert "paradiced" in left, "the daemon itself waits for the next VM"
+
+
+def test_vmm_without_shared_memory(lab):
+    run = lab([*LOCAL, "--guest-memory-share", "off"], ["ls /dev/zero-of-host"], check_logs=False)
+    assert run.status != 0
+    said = run.log("daemon-1.log") + run.log("guest-1-qemu.log") + run.output
+    assert "share=on" in said, said
+
+
+def test_pfn_mapping_is_refused_before_6_13(lab):
+    run = lab(["--host-modules", "testdev", *[f"--device=/dev/{d}" for d in
+               ("testdev", "testdev-open", "testdev-hot", "testdev-ctl")]],
+              ["/share/bin/pdtest run --slow 4 mappfn; /share/bin/pdtest run mapping; echo lives"])
+    assert "lives" in run.output, run.output
+    assert "6.13" in run.log("daemon-1.log"), run.log("daemon-1.log")
