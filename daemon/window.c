@@ -141,9 +141,12 @@ static int settle(struct windows *ws)
 	struct vhost_message msg = {
 		.head = { .request = VHOST_BACKEND_SHARED_OBJECT_REMOVE, .size = 16 },
 	};
+	int err;
 
 	memset(msg.u.uuid, 0xd1, sizeof(msg.u.uuid));
-	return request(ws, &msg, -1);
+	err = request(ws, &msg, -1);
+	/* that it did not find the object is the answer we expect */
+	return err == -EIO && (msg.head.flags & VHOST_FLAG_REPLY) ? 0 : err;
 }
 
 int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *req)
