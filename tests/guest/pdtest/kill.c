@@ -10,7 +10,7 @@ static struct td_mode full = { .mode = TD_MODE_LOOP, .capacity = 4096, .fsync_bl
 
 static void block_how(enum td_block_how how)
 {
-	struct td_block block = { .how = how, .timeout_ms = how == TD_BLOCK_UNINTR ? 1500 : 0 };
+	struct td_block block = { .how = how, .timeout_ms = how == TD_BLOCK_UNINTR ? 800 : 0 };
 
 	ioctl(kill_fd, TD_BLOCK, &block);
 }
