@@ -23,6 +23,7 @@ modules: setup
 	@for k in 6.1 7; do lab/build-module $$k lab/testdev || exit 1; done
 
 demo: user
+	@lab/build-module 6.1 kernel
 	@lab/demo
 
 # Everything: what continuous integration runs.

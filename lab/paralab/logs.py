@@ -11,12 +11,13 @@ from . import paths
 from .say import warn
 
 BAD = re.compile(
-    r"WARNING:|\bBUG\b|\bOops\b|Call Trace|KASAN|KCSAN|UBSAN|kernel panic|possible .*deadlock"
-    r"|lockdep|\bunsafe\b|general protection fault|refcount_t:|blocked for more than"
-    r"|detected stall|scheduling while atomic|sleeping function called|bad page state"
-    r"|list_(add|del) corruption|kvm run failed", re.IGNORECASE)
-# Said by kernels that are well.
-FINE = re.compile(r"Booting paravirtualized|Command line:")
+    r"WARNING:|\bBUG:|kernel BUG|\bOops\b|Call Trace|KASAN|KCSAN|UBSAN|Kernel panic"
+    r"|possible .*deadlock|lockdep|\bunsafe\b|general protection fault|refcount_t:"
+    r"|blocked for more than|detected stall|self-detected|scheduling while atomic"
+    r"|sleeping function called|Bad page state|Bad rss-counter|list_(add|del) corruption"
+    r"|kvm run failed")
+# Said by kernels that are well: the command line holds "oops=panic".
+FINE = re.compile(r"[Cc]ommand line:")
 
 
 class RunFolder:
