@@ -220,6 +220,7 @@ enum pd_req_state {
  * @nofault: the caller may not touch its memory: faults fail
  * @nowait: the caller may not wait for a place in the queue
  * @cancellable: PD_OP_CANCEL applies
+ * @cancelled: the host was asked to interrupt it, and did
  * @reserved: a place in the queue is kept for it
  * @short_pins: it pinned pages that must not stay pinned
  * @lock: protects @state and @orphan
@@ -259,6 +260,7 @@ struct pd_request {
 	bool nofault;
 	bool nowait;
 	bool cancellable;
+	bool cancelled;
 	bool reserved;
 	bool short_pins;
 	spinlock_t lock; /* see above */
@@ -283,7 +285,6 @@ int pd_req_reserve(struct pd_request *r, enum pd_wait how);
 void pd_req_unreserve(struct pd_request *r);
 int pd_req_submit(struct pd_request *r);
 int pd_req_post(struct pd_request *r);
-long pd_user_result(long result);
 bool pd_killed(void);
 
 /* ---- nodes (device.c) ---- */

@@ -131,11 +131,18 @@ static void pd_file_free(struct pd_file *pf)
 {
 	struct pd_mm *m;
 	unsigned long id;
-	bool last;
+	bool marked, last;
 
 	xa_for_each(&pf->users, id, m) {
+		/* pd_file_forget_mm() may do the same */
+		xa_lock(&pf->users);
+		marked = xa_get_mark(&pf->users, id, PD_USED_IOCTL);
+		m = __xa_erase(&pf->users, id);
+		xa_unlock(&pf->users);
+		if (!m)
+			continue;
 		last = false;
-		if (xa_get_mark(&pf->users, id, PD_USED_IOCTL)) {
+		if (marked) {
 			spin_lock(&m->lock);
 			last = !--m->ioctl_files;
 			spin_unlock(&m->lock);
@@ -232,7 +239,27 @@ static int pd_open(struct inode *inode, struct file *file)
 
 err:
 	pd_file_free(pf);
-	return pd_user_result(ret);
+	return ret;
+}
+
+/* waits for the end of the processes that used @pf and are about to end */
+static void pd_file_wait_users(struct pd_file *pf)
+{
+	unsigned long id = 0;
+	struct pd_mm *m;
+
+	for (;;) {
+		xa_lock(&pf->users);
+		m = xa_find(&pf->users, &id, ULONG_MAX, XA_PRESENT);
+		if (m)
+			pd_mm_get(m);
+		xa_unlock(&pf->users);
+		if (!m)
+			return;
+		pd_mm_wait_gone(m, PD_EXIT_WAIT);
+		pd_mm_put(m);
+		id++;
+	}
 }
 
 /*
@@ -243,11 +270,8 @@ static int pd_release(struct inode *inode, struct file *file)
 {
 	struct pd_file *pf = file->private_data;
 	struct pd_request *r;
-	struct pd_mm *m;
-	unsigned long id;
 
-	xa_for_each(&pf->users, id, m)
-		pd_mm_wait_gone(m, PD_EXIT_WAIT);
+	pd_file_wait_users(pf);
 	wait_event_timeout(pf->maps_wait, !atomic_read(&pf->maps), PD_EXIT_WAIT);
 
 	r = pd_req_new_sure(pf->host, PD_OP_RELEASE, NULL);
@@ -274,7 +298,7 @@ static long pd_file_run(struct file *file, struct pd_request *r, enum pd_wait ho
 	ret = pd_req_run(&r, how);
 	pd_req_free(r);
 	pd_file_ran(file->private_data);
-	return pd_user_result(ret);
+	return ret;
 }
 
 /* a descriptor is closed: the driver's flush runs where this process has used the file */
@@ -322,8 +346,6 @@ static loff_t pd_llseek(struct file *file, loff_t offset, int whence)
 				ret = -EIO;
 			else
 				file->f_pos = ret;
-		} else {
-			ret = pd_user_result(ret);
 		}
 		pd_req_free(r);
 		pd_file_ran(pf);

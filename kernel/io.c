@@ -58,8 +58,13 @@ static ssize_t pd_rw_run(struct kiocb *iocb, struct pd_request **rp, size_t len)
 	long ret = pd_req_run(rp, PD_WAIT_INTR);
 
 	pd_file_ran(pf);
+	/* who can wait elsewhere (io_uring) does so for drivers that do not know of NOWAIT */
+	if (ret == -EOPNOTSUPP && (iocb->ki_flags & IOCB_NOWAIT) && !is_sync_kiocb(iocb))
+		return -EAGAIN;
+	if (ret == -EIOCBQUEUED)
+		return -EIO; /* the kernel would wait for more */
 	if (ret < 0)
-		return pd_user_result(ret);
+		return ret;
 	if (ret > len) {
 		pr_err_ratelimited(PD_NAME ": the host moved %ld bytes where %zu were asked for: taken as an I/O error\n",
 				   ret, len);

@@ -102,7 +102,7 @@ static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 	pd_req_free(r);
 	pd_file_ran(pf);
 	pd_mm_put(m);
-	return pd_user_result(ret);
+	return ret;
 }
 
 long pd_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -148,7 +148,7 @@ static int pd_vm_mremap(struct vm_area_struct *new)
 		ret = pd_map_run(r, PD_WAIT_EXIT);
 	}
 	pd_mm_put(m);
-	return ret < 0 ? pd_user_result(ret) : 0;
+	return ret < 0 ? ret : 0;
 }
 
 static vm_fault_t pd_vm_fault(struct vm_fault *vmf)
@@ -320,7 +320,7 @@ int pd_mmap(struct file *file, struct vm_area_struct *vma)
 	pd_mm_put(m);
 	pd_file_ran(pf);
 	if (ret)
-		return pd_user_result(ret);
+		return ret;
 
 	refcount_inc(&pf->ref);
 	atomic_inc(&pf->maps);

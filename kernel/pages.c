@@ -405,7 +405,8 @@ static int pd_show_init(struct pd_show *s, const struct pd_request *r, bool is_f
 		pages += (le64_to_cpu(r->ahead[i].len) >> PAGE_SHIFT) + 2;
 	if (pages <= PD_SHOW_SMALL)
 		return 0;
-	s->cap = min_t(u64, pages, PD_MAX_PAGES);
+	/* one less: an answer to a fault may send one that is known */
+	s->cap = min_t(u64, pages, PD_MAX_PAGES - 1);
 	s->want = kmalloc_array(s->cap, sizeof(*s->want), GFP_KERNEL);
 	s->pages = kmalloc_array(s->cap, sizeof(*s->pages), GFP_KERNEL);
 	s->pins = kmalloc_array(s->cap, sizeof(*s->pins), GFP_KERNEL);
@@ -913,7 +914,7 @@ out:
  */
 int pd_mm_send(struct pd_request *r, enum pd_wait how, unsigned long fault, bool is_fault)
 {
-	bool drop_only = r->req.op == cpu_to_le16(PD_OP_DROP), touched = false;
+	bool drop_only = r->req.op == cpu_to_le16(PD_OP_DROP) && !r->nahead, touched = false;
 	int ret;
 
 	for (;;) {

@@ -50,10 +50,10 @@ static void pd_poll_note(struct pd_file *pf, const struct pd_request *r, u32 ask
 }
 
 /*
- * Asks the host for the readiness of @ask (and what else is armed, which @armed says: only then
- * it stays so). Negative when it cannot be had.
+ * Asks the host for the readiness of @ask, and of what else is armed as far as it is in @keep: the
+ * host arms what it was asked for last. Negative when it cannot be had.
  */
-static long pd_poll_ask(struct file *file, u32 ask, bool keep_armed)
+static long pd_poll_ask(struct file *file, u32 ask, u32 keep)
 {
 	struct pd_file *pf = file->private_data;
 	u32 events, ops;
@@ -66,10 +66,8 @@ static long pd_poll_ask(struct file *file, u32 ask, bool keep_armed)
 		if (!r)
 			return -ENOMEM;
 		spin_lock_irq(&pf->lock);
-		if (keep_armed)
-			ask |= pf->armed;
-		else
-			pf->armed = 0;
+		pf->armed &= keep;
+		ask |= pf->armed;
 		events = pf->events;
 		ops = pf->ops;
 		spin_unlock_irq(&pf->lock);
@@ -102,17 +100,17 @@ static __poll_t pd_poll_mask(struct file *file, u32 want, bool edge)
 	struct pd_file *pf = file->private_data;
 	long mask;
 
-	mask = pd_poll_ask(file, want, true);
+	mask = pd_poll_ask(file, want, ~0u);
 	if (mask > 0 && !(mask & want)) {
 		/* only what others wait for is ready: they ask for themselves */
 		pd_poll_wake(pf, mask);
-		mask = pd_poll_ask(file, want, false);
+		mask = pd_poll_ask(file, want, ~(u32)mask);
 	}
 	if (mask < 0)
 		return fatal_signal_pending(current) ? 0 : PD_POLL_DEAD;
 	/* an edge-triggered waiter is told of this now, and of the rest when it comes */
 	if (edge && mask && (want & ~mask))
-		pd_poll_ask(file, want & ~mask, false);
+		pd_poll_ask(file, want & ~(u32)mask, ~(u32)mask);
 	return (__force __poll_t)(mask & want);
 }
 
@@ -150,7 +148,7 @@ struct pd_rearm {
 	u32 ops;
 };
 
-static void pd_poll_rearm(struct pd_host *host, u64 handle, u32 ask);
+static void pd_poll_rearm(struct pd_host *host, u64 handle, u32 ask, u32 ready);
 
 /* the answer came; runs from a work item */
 static void pd_poll_rearmed(struct pd_request *r)
@@ -169,16 +167,18 @@ static void pd_poll_rearmed(struct pd_request *r)
 	} else if (pf) {
 		pd_poll_note(pf, r, a->ask, a->events, a->ops);
 		/* there is still something: more of it might make no edge on the host */
-		if (mask & a->ask & ~PD_POLL_OUT)
-			pd_poll_wake(pf, mask & a->ask & ~PD_POLL_OUT);
+		mask &= a->ask;
+		if (mask & (~PD_POLL_OUT | pf->armed))
+			pd_poll_wake(pf, mask & (~PD_POLL_OUT | pf->armed));
 	}
 	rcu_read_unlock();
 	if (pf && mask && (a->ask & ~mask))
-		pd_poll_rearm(r->host, handle, a->ask & ~mask);
+		pd_poll_rearm(r->host, handle, a->ask & ~mask, mask);
 	kfree(a);
 }
 
-static void pd_poll_rearm(struct pd_host *host, u64 handle, u32 ask)
+/* asks for @ask, and what else is armed and not in @ready */
+static void pd_poll_rearm(struct pd_host *host, u64 handle, u32 ask, u32 ready)
 {
 	struct pd_rearm *a = kzalloc(sizeof(*a), GFP_KERNEL);
 	struct pd_request *r = pd_req_new(host, PD_OP_POLL, NULL);
@@ -188,19 +188,19 @@ static void pd_poll_rearm(struct pd_host *host, u64 handle, u32 ask)
 	if (!a || !r)
 		goto fail;
 	r->req.file = cpu_to_le64(handle);
-	r->req.u.poll.events = cpu_to_le32(ask);
 	r->orphaned = pd_poll_rearmed;
 	r->priv = a;
-	a->ask = ask;
 	rcu_read_lock();
 	pf = xa_load(&host->files, handle);
 	if (pf) {
 		spin_lock_irqsave(&pf->lock, flags);
+		a->ask = ask | (pf->armed & ~ready);
 		a->events = pf->events;
 		a->ops = pf->ops;
 		spin_unlock_irqrestore(&pf->lock, flags);
 	}
 	rcu_read_unlock();
+	r->req.u.poll.events = cpu_to_le32(a->ask);
 	if (pf && !pd_req_post(r))
 		return;
 fail:
@@ -219,7 +219,7 @@ void pd_file_ran(struct pd_file *pf)
 	spin_unlock_irq(&pf->lock);
 	/* waiters were queued when @edge was set; one that comes later asks by itself */
 	if (edge && waitqueue_active(&pf->wait))
-		pd_poll_rearm(pf->host, pf->handle, edge);
+		pd_poll_rearm(pf->host, pf->handle, edge, 0);
 }
 
 /**
@@ -271,7 +271,7 @@ int pd_fasync(int fd, struct file *file, int on)
 	if (changed <= 0)
 		return changed;
 	/* the release that follows turns it off at the host */
-	if (!on && !file_count(file))
+	if (fd < 0)
 		return changed;
 	m = pd_file_enter(pf, false, false);
 	ret = PTR_ERR_OR_ZERO(m);
@@ -289,5 +289,5 @@ int pd_fasync(int fd, struct file *file, int on)
 		return changed;
 	if (on)
 		fasync_helper(fd, file, 0, &pf->fasync);
-	return pd_user_result(ret);
+	return ret;
 }

@@ -349,6 +349,7 @@ static int pd_req_wait_signals(struct pd_request *r, enum pd_wait how)
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cancelled = pd_req_cancel(r);
+		r->cancelled |= cancelled;
 		if (!cancelled) {
 			/* not begun, or just ending: ask again */
 			if (wait_event_killable_timeout(r->wait, pd_req_ready(r), backoff) < 0)
@@ -431,6 +432,30 @@ static int pd_req_fault(struct pd_request *r, enum pd_wait how)
 	return pd_mm_send(r, how, addr, true);
 }
 
+/*
+ * What the caller's program may see of the result. Restart codes are the driver's word to a kernel
+ * that has a signal to deliver: where we asked for the interruption there was one, even if another
+ * thread has taken it since, and the code must not reach the program. Where we did not, a driver
+ * that returns them gives them to the program, natively too.
+ */
+static long pd_req_result(const struct pd_request *r)
+{
+	switch (r->result) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+		if (current->flags & PF_KTHREAD)
+			return -EINTR;
+		if (r->cancelled && !signal_pending(current))
+			set_thread_flag(TIF_SIGPENDING);
+		return r->result;
+	case -ERESTART_RESTARTBLOCK:
+		return r->cancelled || signal_pending(current) ? -EINTR : r->result;
+	default:
+		return r->result;
+	}
+}
+
 /**
  * pd_req_run() - runs a request to its final answer
  * @rp: the request; set to NULL when it is not the caller's to free any more
@@ -458,7 +483,10 @@ long pd_req_run(struct pd_request **rp, enum pd_wait how)
 			pd_mm_answered(r->mm, r->seq);
 		if (r->status != PD_ST_FAULT)
 			break;
-		ret = pd_req_fault(r, how);
+		if ((how == PD_WAIT_INTR || how == PD_WAIT_KILL) && fatal_signal_pending(current))
+			ret = -EINTR;
+		else
+			ret = pd_req_fault(r, how);
 		if (ret) {
 			pd_req_abandon_fault(r);
 			*rp = NULL;
@@ -467,7 +495,7 @@ long pd_req_run(struct pd_request **rp, enum pd_wait how)
 	}
 	if (r->short_pins)
 		pd_mm_drop_short(r->mm);
-	return r->result;
+	return pd_req_result(r);
 }
 
 /* posts a request that nobody waits for; on failure it is still the caller's */
@@ -578,36 +606,4 @@ static void pd_req_orphan_work(struct work_struct *work)
 		r->orphaned(r);
 	atomic_dec(&pd_stats.orphans);
 	pd_req_free(r);
-}
-
-/**
- * pd_user_result() - what a program may see of a result of the host's
- * @result: a host's answer
- *
- * A guest's kernel acts on some error numbers (restarts, asynchronous completion): those pass only
- * where they mean what they mean on the host.
- */
-long pd_user_result(long result)
-{
-	if (result >= -511)
-		return result;
-	switch (result) {
-	case -ERESTARTSYS:
-	case -ERESTARTNOINTR:
-	case -ERESTARTNOHAND:
-		if (current->flags & PF_KTHREAD)
-			return -EINTR;
-		/* another thread may have taken the signal: the code must not reach the program */
-		if (!signal_pending(current))
-			set_thread_flag(TIF_SIGPENDING);
-		return result;
-	case -ERESTART_RESTARTBLOCK:
-		return -EINTR;
-	case -ENOIOCTLCMD:
-		return -ENOTTY;
-	case -ENOTSUPP:
-		return result;
-	default:
-		return -EIO;
-	}
 }

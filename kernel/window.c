@@ -138,19 +138,17 @@ static void pd_chunk_unmap(struct pd_chunk *c, enum pd_wait how)
 static bool pd_window_evict(struct pd_windows *w)
 {
 	struct pd_chunk *c = list_first_entry_or_null(&w->lru, struct pd_chunk, lru);
-	struct pd_map *map;
 
 	if (!c)
 		return false;
-	/* held, since its last VMA may go meanwhile; it cannot have gone: it would not be listed */
-	map = c->map;
+	/* its mapping may lose its last VMA meanwhile, but waits for busy windows */
 	list_del_init(&c->lru);
 	c->state = PD_CHUNK_BUSY;
 	pd_chunk_zap(c);
 	mutex_unlock(&w->lock);
 	pd_chunk_unmap(c, PD_WAIT_HOST);
 	mutex_lock(&w->lock);
-	return map;
+	return true;
 }
 
 /* finds room for @c, which is busy; w->lock held, may be given up meanwhile. 0 or -ENOSPC */
