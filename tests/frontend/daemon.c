@@ -102,7 +102,8 @@ void fe_daemon_clean(struct fe_daemon *d)
 	unlink(d->socket);
 	unlink(d->stats);
 	unlink(d->control);
-	unlink(d->log);
+	if (!getenv("PARADICE_KEEP_LOGS"))
+		unlink(d->log);
 	rmdir(d->dir);
 }
 
