@@ -248,15 +248,23 @@ void pd_file_event(struct pd_file *pf, u32 events)
 /* @pf's driver raised SIGIO; any context */
 void pd_file_sigio(struct pd_file *pf, u32 events)
 {
-	u32 in = (__force u32)(EPOLLIN | EPOLLRDNORM);
+	/* the band that a driver's kill_fasync() gives, and what it was called with */
+	static const struct {
+		__poll_t band;
+		int reason;
+	} bands[] = {
+		{ EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND, POLL_OUT },
+		{ EPOLLIN | EPOLLRDNORM | EPOLLMSG, POLL_MSG },
+		{ EPOLLERR, POLL_ERR },
+		{ EPOLLPRI | EPOLLRDBAND, POLL_PRI },
+		{ EPOLLHUP | EPOLLERR, POLL_HUP },
+	};
+	unsigned int i;
 
-	if (!events || (events & in))
-		kill_fasync(&pf->fasync, SIGIO, POLL_IN);
-	if (events & PD_POLL_OUT)
-		kill_fasync(&pf->fasync, SIGIO, POLL_OUT);
-	if (events && !(events & (in | PD_POLL_OUT)))
-		kill_fasync(&pf->fasync, SIGIO,
-			    events & (__force u32)EPOLLPRI ? POLL_PRI : POLL_IN);
+	for (i = 0; i < ARRAY_SIZE(bands); i++)
+		if (events == (__force u32)bands[i].band)
+			break;
+	kill_fasync(&pf->fasync, SIGIO, i < ARRAY_SIZE(bands) ? bands[i].reason : POLL_IN);
 }
 
 int pd_fasync(int fd, struct file *file, int on)
