@@ -208,6 +208,44 @@ static void test_not_vhost_user(void **state)
 	assert_int_equal(fe_mm_create(&x->f, &x->mm), 0);
 }
 
+static void uevent(const char *what)
+{
+	int fd = open("/sys/class/mem/full/uevent", O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, what, strlen(what)), strlen(what));
+	close(fd);
+}
+
+/* The kernel says that /dev/full goes and comes, as for a device that is pulled out. */
+static void test_device_gone_and_back(void **state)
+{
+	struct fixture *x = *state;
+	struct pd_req req = { .op = PD_OP_DEVICE, .u.device.index = 4 };
+	int64_t file = fe_dev_open(&x->f, DEV_FULL, O_RDWR);
+	struct fe_call c = { 0 };
+	struct pd_event ev;
+
+	fe_post_events(&x->f, 8);
+	uevent("remove");
+	assert_int_equal(fe_event(&x->f, &ev, 5000), 0);
+	assert_int_equal(ev.type, PD_EV_DEVICE_REMOVE);
+	assert_int_equal(ev.arg, DEV_FULL);
+	assert_int_equal(fe_dev_open(&x->f, DEV_FULL, O_RDWR), -ENODEV);
+	assert_int_equal(fe_control(&x->f, &req, &c), -ENODEV);
+	/* who has it open goes on with the driver */
+	assert_int_equal(fe_write(&x->f, &x->mm, file, PROG, 1), -ENOSPC);
+	uevent("add");
+	assert_int_equal(fe_event(&x->f, &ev, 5000), 0);
+	assert_int_equal(ev.type, PD_EV_DEVICE_ADD);
+	assert_int_equal(ev.arg, 4);
+	req.tag = 0;
+	assert_int_equal(fe_control(&x->f, &req, &c), 0);
+	assert_string_equal((char *)c.device.name, "full");
+	assert_true(c.device.id > DEV_TUN);
+	assert_true(fe_dev_open(&x->f, c.device.id, O_RDWR) > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -223,6 +261,7 @@ int main(void)
 		cmocka_unit_test(test_private_memory),
 		cmocka_unit_test(test_version_mismatch),
 		TEST(test_not_vhost_user),
+		TEST(test_device_gone_and_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
