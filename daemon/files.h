@@ -11,9 +11,10 @@
  * @access: O_RDONLY, O_WRONLY or O_RDWR
  * @caching: PD_CACHE_* of its mappings
  * @watched: it is in the watch's epoll set
+ * @edges: EPOLL* bits whose every edge the guest is told of
  * @async: it raises SIGIO
  * @releasing: RELEASE request that is answered when it is closed, or NULL
- * @lock: for @watched and @async
+ * @lock: for @watched, @edges and @async
  */
 struct file {
 	struct mirror_file mf;
@@ -22,6 +23,7 @@ struct file {
 	uint32_t access;
 	uint32_t caching;
 	bool watched;
+	uint32_t edges;
 	bool async;
 	pthread_mutex_t lock;
 	struct request *releasing;

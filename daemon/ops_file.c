@@ -130,6 +130,9 @@ void op_poll(struct request *r)
 	if (!want)
 		want = POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND | POLLWRNORM |
 		       POLLWRBAND | POLLMSG | POLLRDHUP;
+	/* before the driver is asked, so that no edge is missed */
+	if (r->req.u.poll.flags & PD_POLL_EDGE)
+		watch_arm(r->w->watch, r->file, want, true);
 	p.events = (short)want;
 	if (poll(&p, 1, 0) < 0) {
 		request_done(r, -errno);
@@ -137,7 +140,7 @@ void op_poll(struct request *r)
 	}
 	r->resp.u.poll.mask = (uint16_t)p.revents;
 	if (!((uint16_t)p.revents & (want | POLLERR | POLLHUP)))
-		r->resp.u.poll.armed = !watch_arm(r->w->watch, r->file, want);
+		r->resp.u.poll.armed = !watch_arm(r->w->watch, r->file, want, false);
 	request_done(r, 0);
 }
 

@@ -100,13 +100,24 @@ struct watch *watch_create(struct worker *w)
 	return wa;
 }
 
-int watch_arm(struct watch *wa, struct file *f, uint32_t events)
+int watch_arm(struct watch *wa, struct file *f, uint32_t events, bool edge)
 {
 	struct epoll_event ev = { .data.u64 = f->mf.id };
 	int err = 0;
 
-	ev.events = (events ? events & ALL_EVENTS : ALL_EVENTS) | EPOLLET | EPOLLONESHOT;
+	events = events ? events & ALL_EVENTS : ALL_EVENTS;
 	pthread_mutex_lock(&f->lock);
+	if (f->watched && f->edges && !(events & ~f->edges)) {
+		pthread_mutex_unlock(&f->lock);
+		return 0;
+	}
+	/* what is watched for edges stays so: there is one registration of a file */
+	if (edge || f->edges) {
+		f->edges |= events;
+		ev.events = f->edges | EPOLLET;
+	} else {
+		ev.events = events | EPOLLET | EPOLLONESHOT;
+	}
 	if (epoll_ctl(wa->epoll, f->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, f->mf.fd, &ev))
 		err = -errno;
 	else
@@ -144,6 +155,7 @@ void watch_forget(struct watch *wa, struct file *f)
 	if (f->watched)
 		epoll_ctl(wa->epoll, EPOLL_CTL_DEL, f->mf.fd, NULL);
 	f->watched = false;
+	f->edges = 0;
 	pthread_mutex_unlock(&f->lock);
 }
 

@@ -13,9 +13,10 @@ struct watch *watch_create(struct worker *w);
 /**
  * watch_arm() - has one PD_EV_POLL sent when @f becomes ready
  * @events: EPOLL* bits
+ * @edge: not one, but one for every edge until @f is closed
  * Return: 0, or a negative errno (-EPERM: it is always ready).
  */
-int watch_arm(struct watch *wa, struct file *f, uint32_t events);
+int watch_arm(struct watch *wa, struct file *f, uint32_t events, bool edge);
 /* Turns SIGIO of @f on or off. Returns 0 or the driver's errno. */
 int watch_async(struct watch *wa, struct file *f, bool on);
 /* @f is about to be closed. */

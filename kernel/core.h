@@ -331,7 +331,7 @@ void pd_node_remove_all(struct pd_host *host);
  * @users: address spaces that used it, by id, each counted; PD_USED_IOCTL marks those with ioctls
  * @lock: protects the next five
  * @armed: EPOLL* bits that were not ready, of which the host will tell when they are
- * @edge: EPOLL* bits that edge-triggered waiters want
+ * @edge: EPOLL* bits of whose every edge the host tells
  * @events: counts what the host told of its readiness
  * @ops: counts operations on it
  * @fresh: value of @ops when @armed was found

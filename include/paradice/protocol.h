@@ -250,8 +250,14 @@ struct pd_req_fsync {
 /* PD_OP_POLL */
 struct pd_req_poll {
 	__le32 events; /* EPOLL* bits that somebody waits for; all when 0 */
-	__le32 pad;
+	__le32 flags; /* PD_POLL_* */
 };
+
+/*
+ * Somebody waits for edges: until @file is released the host sends a PD_EV_POLL whenever the driver
+ * wakes those who wait for any of @events, ready or not; for what is so watched, @armed is always 1.
+ */
+#define PD_POLL_EDGE 1u
 
 /* PD_OP_IOCTL */
 struct pd_req_ioctl {
