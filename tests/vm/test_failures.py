@@ -78,6 +78,6 @@ def test_vmm_without_shared_memory(lab):
 def test_pfn_mapping_is_refused_before_6_13(lab):
     run = lab(["--host-modules", "testdev", *[f"--device=/dev/{d}" for d in
                ("testdev", "testdev-open", "testdev-hot", "testdev-ctl")]],
-              ["/share/bin/pdtest run --slow 4 mappfn; /share/bin/pdtest run mapping; echo lives"])
+              ["/share/bin/pdtest run --slow 4 mappfn; /share/bin/pdtest run --slow 4 mmap; echo lives"])
     assert "lives" in run.output, run.output
     assert "6.13" in run.log("daemon-1.log"), run.log("daemon-1.log")

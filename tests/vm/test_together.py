@@ -30,7 +30,7 @@ def test_memory_pressure_in_the_guest(lab):
 def test_device_memory_on_a_newer_host(tmp_path_factory):
     """Kernels from 6.13 on show every kind of mapping."""
     tmp = tmp_path_factory.mktemp("host7")
-    groups = ["/share/bin/pdtest run --slow 4 mmap mapping mappfn mapfault mapchange "
+    groups = ["/share/bin/pdtest run --slow 4 mmap mapchange mappfn mapprivate mapfault mapmany "
               ">/share/out/maps.out 2>&1; echo $? >/share/out/maps.status"]
     host = run_lab("host-7", ["--host-modules", "testdev", "--on", "host"], groups, tmp,
                    host_kernel="7")
