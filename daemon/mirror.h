@@ -83,7 +83,6 @@ struct mirror_op {
  * @uffd_dev: descriptor of /dev/userfaultfd, or -1: userfaultfd(2) is used
  * @program: descriptor of the mirror program
  * @max_threads: operations at once in one mirror
- * @keep_caps: bit mask of capabilities (1 << CAP_*) that mirrors keep
  */
 struct mirror_env {
 	void *ctx;
@@ -93,7 +92,6 @@ struct mirror_env {
 	int uffd_dev;
 	int program;
 	unsigned int max_threads;
-	uint64_t keep_caps;
 };
 
 /**
@@ -136,11 +134,15 @@ void mirror_pool_stats(struct mirror_pool *pool, struct mirror_stats *stats);
 int mirror_create(struct mirror_pool *pool, uint64_t hole, uint64_t hole_len, const char *name,
 		  struct mirror **m);
 /*
- * Kills the mirror: operations under way in it end with -EIO; waits for the process and until no
- * function uses it, then frees it. The driver has run flush and dropped all pins when it returns.
+ * Kills the mirror: operations under way in it end with -EIO, and so do later ones. Waits for the
+ * process: the driver has run flush and dropped all pins when it returns. Gives up the reference
+ * that mirror_create() gave.
  */
 void mirror_destroy(struct mirror *m);
 pid_t mirror_pid(const struct mirror *m);
+/* Whoever may still call a function while another thread destroys the mirror holds it meanwhile. */
+void mirror_get(struct mirror *m);
+void mirror_put(struct mirror *m);
 
 /**
  * mirror_update() - drops, then shows, pages of the program

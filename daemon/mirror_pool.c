@@ -43,6 +43,11 @@ static void mirror_free(struct mirror *m)
 	free(m);
 }
 
+void mirror_get(struct mirror *m)
+{
+	atomic_fetch_add(&m->refs, 1);
+}
+
 void mirror_put(struct mirror *m)
 {
 	struct mirror_pool *pool = m->pool;

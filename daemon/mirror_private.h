@@ -214,13 +214,6 @@ struct mirror_pool {
 	struct mirror_counts counts;
 };
 
-static inline void mirror_get(struct mirror *m)
-{
-	atomic_fetch_add(&m->refs, 1);
-}
-
-void mirror_put(struct mirror *m);
-
 /* mirror_pool.c: ends every use of a mirror that cannot be trusted or has died */
 void mirror_kill(struct mirror *m);
 

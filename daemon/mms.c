@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "log.h"
-#include "mirror_private.h"
 
 static void printable(char *out, size_t size, const uint8_t *text, size_t len)
 {

@@ -41,7 +41,6 @@ int session_begin(struct worker *w)
 		.uffd_dev = w->uffd,
 		.program = w->program,
 		.max_threads = w->s.max_inflight,
-		.keep_caps = w->s.keep_caps,
 	};
 	int err;
 
