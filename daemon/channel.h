@@ -15,14 +15,18 @@
 
 #include <paradice/protocol.h>
 
-#define CHANNEL_MAX_FDS 4
+#include "vhost_proto.h"
+
+#define CHANNEL_MAX_FDS VHOST_MAX_REGIONS
 #define CHANNEL_TEXT 32768
 #define VM_NAME_MAX 63
 
 /**
  * enum channel_type - what a message says
- * @CHANNEL_START: to the worker, first: @start; descriptors: VMM connection, mirror program, and
- *	/dev/userfaultfd where it exists
+ * @CHANNEL_START: to the worker: @start; descriptors: VMM connection, mirror program, the VM's state
+ *	(vm_state.h), and /dev/userfaultfd where it exists
+ * @CHANNEL_KEEP: to the manager: @vhost, a message of the VMM to be kept, with its descriptors
+ * @CHANNEL_REPLAY: to the worker, before the start: @vhost, one that was kept
  * @CHANNEL_DEVICE: to the worker: a device is there: @device, at table position @index
  * @CHANNEL_DEVICE_GONE: to the worker: the device with id @device_id is gone
  * @CHANNEL_OPEN: to the manager: open @device_id with @oflags; @id names the answer
@@ -33,6 +37,8 @@
  */
 enum channel_type {
 	CHANNEL_START = 1,
+	CHANNEL_KEEP,
+	CHANNEL_REPLAY,
 	CHANNEL_DEVICE,
 	CHANNEL_DEVICE_GONE,
 	CHANNEL_OPEN,
@@ -86,6 +92,7 @@ struct channel_msg {
 	union {
 		struct worker_settings start;
 		struct device_info device;
+		struct vhost_message vhost;
 		char text[CHANNEL_TEXT];
 	} u;
 };

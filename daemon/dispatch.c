@@ -130,6 +130,8 @@ static int find_all(struct request *r)
 	}
 	if (q->file) {
 		r->file = file_find(r->s, q->file);
+		if (!r->file && q->file < r->w->first_handle)
+			return -EIO; /* it was open when the last worker died */
 		if (!r->file)
 			return refused(r, -EBADF, "there is no such file");
 	}

@@ -103,6 +103,14 @@ void events_send(struct events *e, uint32_t type, uint32_t arg, uint64_t file)
 	unlock(e);
 }
 
+void events_lost(struct events *e)
+{
+	lock(e);
+	e->lost++;
+	flush(e);
+	unlock(e);
+}
+
 void events_kick(struct events *e)
 {
 	lock(e);

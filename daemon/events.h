@@ -8,6 +8,8 @@
 struct events *events_create(struct worker *w);
 /* Sends one; keeps it while there is no buffer, and counts those that cannot be kept. */
 void events_send(struct events *e, uint32_t type, uint32_t arg, uint64_t file);
+/* Events may have been lost: the guest is to look at everything. */
+void events_lost(struct events *e);
 /* The guest has posted buffers. */
 void events_kick(struct events *e);
 /* The guest's driver starts anew: what was kept is of no interest. */

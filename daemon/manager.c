@@ -91,7 +91,7 @@ static void serve_vm(struct vm *vm, const struct pollfd *p, bool stopping)
 			return;
 	}
 	if (p[2].revents && vm->worker)
-		vm_worker_ended(vm);
+		vm_worker_ended(vm, &host, stopping);
 }
 
 static int loop(const struct options *o, int signals, struct hotplug *hotplug, int control)

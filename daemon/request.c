@@ -315,3 +315,37 @@ struct request *request_take(struct worker *w, struct virtqueue *q, bool *more)
 			return r;
 	}
 }
+
+void request_fail_old(struct worker *w, struct virtqueue *q)
+{
+	static struct vq_chain c;
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&q->lock);
+	gmem_rdlock(w->mem);
+	vq_recover(q);
+	while (vq_recover_next(q, w->mem, &c) == 1) {
+		struct pd_resp resp = { .status = PD_ST_DONE, .result = (uint64_t)(int64_t)-EIO };
+		struct pd_event lost = { .type = PD_EV_POLL, .lost = 1 };
+		struct pd_req req = { 0 };
+		const void *out = &resp;
+		uint32_t len = sizeof(resp);
+
+		if (q->index == PD_QUEUE_EVENT) {
+			out = &lost;
+			len = sizeof(lost);
+		} else if (!vq_read(w->mem, c.seg, c.nread, 0, &req, sizeof(req))) {
+			resp.tag = req.tag;
+		}
+		if (len > c.write_len)
+			len = (uint32_t)c.write_len;
+		if (vq_write(w->mem, &c.seg[c.nread], c.nwrite, out, len))
+			len = 0;
+		vq_push(q, c.head, len);
+		n++;
+	}
+	gmem_unlock(w->mem);
+	pthread_mutex_unlock(&q->lock);
+	if (n)
+		log_info("queue %u: %u requests of the worker that died fail (EIO)", q->index, n);
+}

@@ -99,6 +99,9 @@ bool request_continue(struct request *r, struct request *c);
 /* Nobody waits for @r any more. */
 void request_abandon(struct request *r);
 
+/* After the death of a worker: answers with -EIO what it had taken from a queue. */
+void request_fail_old(struct worker *w, struct virtqueue *q);
+
 /* The ring starts anew or goes on: gives what could not be given while it stood still. */
 void request_flush_held(struct virtqueue *q, struct worker *w);
 

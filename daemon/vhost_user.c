@@ -10,11 +10,13 @@
 
 #include "control_queue.h"
 #include "events.h"
+#include "keep.h"
 #include "log.h"
 #include "pool.h"
 #include "request.h"
 #include "session.h"
 #include "vhost_io.h"
+#include "vm_state.h"
 #include "watch.h"
 #include "window.h"
 
@@ -162,6 +164,8 @@ static void set_base(struct virtqueue *q, uint32_t base)
 	 */
 	if ((uint16_t)base != q->last_avail || !base) {
 		q->generation++;
+		memset(q->state, 0, sizeof(*q->state));
+		q->state->last_avail = (uint16_t)base;
 		q->last_avail = (uint16_t)base;
 		q->used_idx = (uint16_t)base;
 		q->signalled = (uint16_t)base;
@@ -367,6 +371,46 @@ static int serve(struct worker *w, struct vhost_message *msg, int *fds, unsigned
 	}
 }
 
+/* For a worker to come, should this one die. */
+static void keep(struct worker *w, const struct vhost_message *msg, const int *fds,
+		 unsigned int nfds)
+{
+	static struct channel_msg out;
+
+	if (w->channel < 0 || !keep_wants(msg->head.request))
+		return;
+	memset(&out, 0, CHANNEL_HEAD);
+	out.type = CHANNEL_KEEP;
+	out.u.vhost = *msg;
+	channel_send(w->channel, &out, CHANNEL_HEAD + sizeof(out.u.vhost), fds, nfds, 1000);
+}
+
+void vhost_user_replay(struct worker *w, struct vhost_message *msg, int *fds, unsigned int nfds)
+{
+	struct virtqueue *q;
+	uint32_t index = (uint32_t)(msg->u.u64 & VHOST_VRING_INDEX_MASK);
+	int err = 0;
+
+	switch (msg->head.request) {
+	case VHOST_SET_VRING_BASE:
+		break; /* the state knows better */
+	case VHOST_SET_VRING_KICK:
+		q = queue(w, msg->head.request, index);
+		if (q && q->desc)
+			request_fail_old(w, q);
+		err = serve(w, msg, fds, nfds);
+		break;
+	default:
+		err = serve(w, msg, fds, nfds);
+	}
+	if (err < 0)
+		log_warning("message %u, once taken, now fails: %s", msg->head.request,
+			    strerror(-err));
+	for (unsigned int i = 0; i < nfds && msg->head.request != VHOST_SET_MEM_TABLE; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 bool vhost_user_serve(struct worker *w)
 {
 	static struct vhost_message msg;
@@ -385,8 +429,10 @@ bool vhost_user_serve(struct worker *w)
 	}
 	log_debug("vhost-user message %u, %u bytes, %u descriptors", msg.head.request,
 		  msg.head.size, nfds);
+	w->state->serving = msg.head.request + 1;
 	need_reply = msg.head.flags & VHOST_FLAG_NEED_REPLY &&
 		     protocol & BIT(VHOST_PROTOCOL_REPLY_ACK);
+	keep(w, &msg, fds, nfds);
 	err = serve(w, &msg, fds, nfds);
 	/* SET_MEM_TABLE's are taken over whole */
 	for (unsigned int i = 0; i < nfds && msg.head.request != VHOST_SET_MEM_TABLE; i++)
@@ -396,13 +442,16 @@ bool vhost_user_serve(struct worker *w)
 		log_limited(LOG_WARNING, "the VMM's message %u failed: %s", msg.head.request,
 			    strerror(-err));
 	if (err != 1) {
-		if (!need_reply)
+		if (!need_reply) {
+			w->state->serving = 0;
 			return true;
+		}
 		msg.u.u64 = err ? 1 : 0;
 		msg.head.size = sizeof(msg.u.u64);
 	}
 	msg.head.flags = VHOST_VERSION | VHOST_FLAG_REPLY;
 	err = vhost_write(w->conn, &msg, -1);
+	w->state->serving = 0;
 	if (err)
 		log_error("the VMM's connection: %s", strerror(-err));
 	return !err;

@@ -12,4 +12,10 @@
  */
 bool vhost_user_serve(struct worker *w);
 
+/**
+ * vhost_user_replay() - takes one that a worker that died had taken, in the order of keep.h
+ * @fds: taken over
+ */
+void vhost_user_replay(struct worker *w, struct vhost_message *msg, int *fds, unsigned int nfds);
+
 #endif

@@ -22,6 +22,11 @@ void vq_init(struct virtqueue *q, unsigned int index)
 	q->kick = q->call = -1;
 }
 
+void vq_attach(struct virtqueue *q, struct queue_state *state)
+{
+	q->state = state;
+}
+
 int vq_resolve(struct virtqueue *q, struct guest_memory *g)
 {
 	uint64_t n = q->num;
@@ -140,8 +145,38 @@ static const char *walk_indirect(struct guest_memory *g, struct vq_chain *c,
 	return "a loop of indirect descriptors";
 }
 
+/* Walks the chain that begins at c->head; NULL, or what is wrong with it. */
+static const char *walk(struct virtqueue *q, struct guest_memory *g, struct vq_chain *c)
+{
+	uint16_t i = c->head;
+
+	c->nread = c->nwrite = 0;
+	c->read_len = c->write_len = 0;
+	for (uint32_t steps = 0; steps < q->num; steps++) {
+		struct vring_desc d;
+		const char *why;
+
+		memcpy(&d, &q->desc[i], sizeof(d));
+		atomic_signal_fence(memory_order_seq_cst); /* d is our copy from here on */
+		if (d.flags & VRING_DESC_F_INDIRECT)
+			why = d.flags & VRING_DESC_F_NEXT ? "an indirect descriptor with a next one" :
+							    walk_indirect(g, c, &d);
+		else
+			why = add_segment(g, c, &d);
+		if (why)
+			return why;
+		if (!(d.flags & VRING_DESC_F_NEXT))
+			return NULL;
+		i = d.next;
+		if (i >= q->num)
+			return "a descriptor past the ring";
+	}
+	return "a loop of descriptors";
+}
+
 int vq_pop(struct virtqueue *q, struct guest_memory *g, struct vq_chain *c)
 {
+	const char *why;
 	uint16_t idx;
 	uint16_t i;
 
@@ -157,28 +192,13 @@ int vq_pop(struct virtqueue *q, struct guest_memory *g, struct vq_chain *c)
 	if (i >= q->num)
 		return broken(q, "a chain's head is past the ring");
 	c->head = i;
-	c->nread = c->nwrite = 0;
-	c->read_len = c->write_len = 0;
-	for (uint32_t steps = 0;; steps++) {
-		struct vring_desc d;
-		const char *why;
-
-		if (steps == q->num)
-			return broken(q, "a loop of descriptors");
-		memcpy(&d, &q->desc[i], sizeof(d));
-		atomic_signal_fence(memory_order_seq_cst); /* d is our copy from here on */
-		if (d.flags & VRING_DESC_F_INDIRECT)
-			why = d.flags & VRING_DESC_F_NEXT ? "an indirect descriptor with a next one" :
-							    walk_indirect(g, c, &d);
-		else
-			why = add_segment(g, c, &d);
-		if (why)
-			return broken(q, why);
-		if (!(d.flags & VRING_DESC_F_NEXT))
-			break;
-		i = d.next;
-		if (i >= q->num)
-			return broken(q, "a descriptor past the ring");
+	why = walk(q, g, c);
+	if (why)
+		return broken(q, why);
+	if (q->state) {
+		q->state->head[i] = STATE_TAKEN | q->last_avail;
+		atomic_signal_fence(memory_order_seq_cst);
+		q->state->last_avail = (uint16_t)(q->last_avail + 1);
 	}
 	q->last_avail++;
 	return 1;
@@ -201,13 +221,54 @@ void vq_push(struct virtqueue *q, uint16_t head, uint32_t len)
 {
 	struct vring_used_elem *e = &q->used->ring[q->used_idx % q->num];
 
+	if (q->state) {
+		q->state->push_used = q->used_idx;
+		atomic_signal_fence(memory_order_seq_cst);
+		q->state->pushing = head + 1u;
+		atomic_signal_fence(memory_order_seq_cst);
+	}
 	PUT(e->id, head);
 	PUT(e->len, len);
 	q->used_idx++;
 	atomic_thread_fence(memory_order_release);
 	PUT(q->used->idx, q->used_idx);
+	if (q->state) {
+		atomic_signal_fence(memory_order_seq_cst);
+		q->state->head[head] = 0;
+		atomic_signal_fence(memory_order_seq_cst);
+		q->state->pushing = 0;
+	}
 	if (wants_interrupt(q) && q->call >= 0)
 		eventfd_write(q->call, 1);
+}
+
+void vq_recover(struct virtqueue *q)
+{
+	struct queue_state *s = q->state;
+
+	/* it died while it gave one back: before or after the guest could see it? */
+	if (s->pushing && s->pushing <= STATE_HEADS && GET(q->used->idx) != s->push_used)
+		s->head[s->pushing - 1] = 0;
+	s->pushing = 0;
+	/* or while it took one: that one is taken again */
+	for (unsigned int i = 0; i < STATE_HEADS; i++)
+		if (s->head[i] == (STATE_TAKEN | s->last_avail))
+			s->head[i] = 0;
+	q->last_avail = s->last_avail;
+	q->used_idx = q->signalled = GET(q->used->idx);
+}
+
+int vq_recover_next(struct virtqueue *q, struct guest_memory *g, struct vq_chain *c)
+{
+	for (uint32_t i = 0; i < q->num && i < STATE_HEADS; i++) {
+		if (!q->state->head[i])
+			continue;
+		c->head = (uint16_t)i;
+		if (!walk(q, g, c))
+			return 1;
+		q->state->head[i] = 0;
+	}
+	return 0;
 }
 
 static int copy(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,

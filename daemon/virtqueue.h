@@ -14,8 +14,9 @@
 #include <stdint.h>
 
 #include "guest_memory.h"
+#include "vm_state.h"
 
-#define VQ_MAX_SIZE 32768
+#define VQ_MAX_SIZE STATE_HEADS
 /* segments of one chain */
 #define VQ_MAX_SEGMENTS 1024
 
@@ -36,6 +37,7 @@ struct vring_used;
  * @enabled: by the VMM
  * @started: the kick descriptor has come and the base has not been asked for since
  * @broken: the guest broke the rules; nothing is taken any more
+ * @state: what a worker to come must know
  */
 struct virtqueue {
 	pthread_mutex_t lock;
@@ -59,6 +61,7 @@ struct virtqueue {
 	bool broken;
 	int kick;
 	int call;
+	struct queue_state *state;
 };
 
 /**
@@ -87,6 +90,16 @@ struct vq_chain {
 };
 
 void vq_init(struct virtqueue *q, unsigned int index);
+/* Where the VM's state has the queue's; before it is used. */
+void vq_attach(struct virtqueue *q, struct queue_state *state);
+
+/*
+ * After the death of a worker: takes over the indices where it left them. The ring's parts have
+ * been found.
+ */
+void vq_recover(struct virtqueue *q);
+/* A chain that was taken then and not given back, into @c: 1, or 0 when there are no more. */
+int vq_recover_next(struct virtqueue *q, struct guest_memory *g, struct vq_chain *c);
 
 /* Finds the ring's parts in guest memory. Returns 0 or -EFAULT. */
 int vq_resolve(struct virtqueue *q, struct guest_memory *g);

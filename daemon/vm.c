@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +11,16 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "channel.h"
+#include "keep.h"
 #include "listener.h"
 #include "log.h"
 #include "opener.h"
 #include "policy.h"
+#include "vm_state.h"
 #include "worker.h"
 
 /*
@@ -25,6 +29,10 @@
  */
 #define UID_BASE 0x70d10000u
 
+/* So many deaths of workers within that time are too many. */
+#define DEATHS 5
+#define DEATHS_SECONDS 60
+
 static uint32_t next_device_id = 1;
 
 int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
@@ -32,7 +40,7 @@ int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
 	char why[256];
 
 	vm->o = o;
-	vm->pidfd = vm->channel = vm->listener = -1;
+	vm->pidfd = vm->channel = vm->listener = vm->conn = vm->state = -1;
 	vm->uid = vm->gid = (uid_t)-1;
 	if (o->user_given) {
 		vm->uid = o->uid;
@@ -101,9 +109,9 @@ static int send_device(struct vm *vm, unsigned int index, const struct device_in
 	return channel_send(vm->channel, &msg, CHANNEL_HEAD + sizeof(*info), NULL, 0, 1000);
 }
 
-static int send_start(struct vm *vm, const struct host *host, int conn)
+static int send_start(struct vm *vm, const struct host *host)
 {
-	int fds[3] = { conn, host->program, host->uffd };
+	int fds[4] = { vm->conn, host->program, vm->state, host->uffd };
 	struct channel_msg msg;
 	char why[256];
 	int err;
@@ -122,6 +130,9 @@ static int send_start(struct vm *vm, const struct host *host, int conn)
 		if (err)
 			return err;
 	}
+	err = keep_replay(vm->keep, vm->channel);
+	if (err)
+		return err;
 	memset(&msg, 0, CHANNEL_HEAD + sizeof(msg.u.start));
 	msg.type = CHANNEL_START;
 	msg.index = vm->o->ndevices;
@@ -135,7 +146,7 @@ static int send_start(struct vm *vm, const struct host *host, int conn)
 	msg.u.start.gid = vm->gid;
 	msg.u.start.allow_pfnmap = vm->o->allow_pfnmap;
 	return channel_send(vm->channel, &msg, CHANNEL_HEAD + sizeof(msg.u.start), fds,
-			    host->uffd >= 0 ? 3 : 2, 1000);
+			    host->uffd >= 0 ? 4 : 3, 1000);
 }
 
 /* In the child: becomes the worker program, with the channel as descriptor 3 and nothing else. */
@@ -157,7 +168,7 @@ static void __attribute__((noreturn)) exec_worker(int channel, char *title)
 	_exit(127);
 }
 
-static int start_worker(struct vm *vm, const struct host *host, int conn)
+static int start_worker(struct vm *vm, const struct host *host)
 {
 	char title[VM_NAME_MAX + 32];
 	int size = 1 << 20;
@@ -184,7 +195,7 @@ static int start_worker(struct vm *vm, const struct host *host, int conn)
 	vm->worker = pid;
 	vm->channel = sv[0];
 	vm->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	err = vm->pidfd < 0 ? -errno : send_start(vm, host, conn);
+	err = vm->pidfd < 0 ? -errno : send_start(vm, host);
 	if (err) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
@@ -197,9 +208,19 @@ static int start_worker(struct vm *vm, const struct host *host, int conn)
 	return err;
 }
 
+static void forget_connection(struct vm *vm)
+{
+	if (vm->conn >= 0)
+		close(vm->conn);
+	if (vm->state >= 0)
+		close(vm->state);
+	keep_destroy(vm->keep);
+	vm->conn = vm->state = -1;
+	vm->keep = NULL;
+}
+
 void vm_accept(struct vm *vm, const struct host *host)
 {
-	int conn;
 	int err;
 
 	if (vm->worker) {
@@ -209,16 +230,20 @@ void vm_accept(struct vm *vm, const struct host *host)
 		vm->waiting_logged = true;
 		return;
 	}
-	conn = accept4(vm->listener, NULL, NULL, SOCK_CLOEXEC);
-	if (conn < 0)
+	vm->conn = accept4(vm->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (vm->conn < 0)
 		return;
 	vm->waiting_logged = false;
-	err = start_worker(vm, host, conn);
-	if (err)
+	vm->keep = keep_create();
+	vm->state = vm_state_create();
+	err = !vm->keep || vm->state < 0 ? -ENOMEM : start_worker(vm, host);
+	if (err) {
 		log_error("VM '%s': cannot start a worker: %s", vm->o->name, strerror(-err));
-	else
-		log_info("VM '%s': connected (worker %d)", vm->o->name, vm->worker);
-	close(conn);
+		forget_connection(vm);
+		return;
+	}
+	vm->deaths = 0;
+	log_info("VM '%s': connected (worker %d)", vm->o->name, vm->worker);
 }
 
 static const struct device_option *device_by_id(struct vm *vm, uint32_t id)
@@ -251,6 +276,14 @@ bool vm_channel(struct vm *vm, void (*stats)(struct vm *vm, uint32_t id, const c
 		if (n < 0 && n != -EAGAIN)
 			log_error("VM '%s': the worker's channel: %s", vm->o->name, strerror((int)-n));
 		return false;
+	}
+	if (msg.type == CHANNEL_KEEP && vm->keep) {
+		unsigned int nfds = 0;
+
+		while (nfds < CHANNEL_MAX_FDS && fds[nfds] >= 0)
+			nfds++;
+		keep_store(vm->keep, &msg.u.vhost, fds, nfds);
+		return true;
 	}
 	for (unsigned int i = 0; i < CHANNEL_MAX_FDS; i++)
 		if (fds[i] >= 0)
@@ -297,8 +330,34 @@ static void write_stats(const struct vm *vm)
 		log_error("VM '%s': cannot write %s: %m", vm->o->name, vm->o->stats);
 }
 
-void vm_worker_ended(struct vm *vm)
+/* A worker that died is replaced, unless that happens all the time or there is nobody to serve. */
+static bool replace_worker(struct vm *vm, const struct host *host)
 {
+	struct pollfd p = { .fd = vm->conn, .events = POLLRDHUP };
+	struct timespec now;
+	int err;
+
+	if (!keep_any(vm->keep) || poll(&p, 1, 0) != 0)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec - vm->last_death > DEATHS_SECONDS)
+		vm->deaths = 0;
+	vm->last_death = now.tv_sec;
+	if (++vm->deaths > DEATHS) {
+		log_error("VM '%s': its workers die one after the other; the VMM is let go", vm->o->name);
+		return false;
+	}
+	err = start_worker(vm, host);
+	if (err)
+		log_error("VM '%s': cannot start a worker: %s", vm->o->name, strerror(-err));
+	else
+		log_info("VM '%s': goes on with worker %d", vm->o->name, vm->worker);
+	return !err;
+}
+
+void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping)
+{
+	bool died;
 	int status = 0;
 
 	/* what it sent before its end */
@@ -314,13 +373,17 @@ void vm_worker_ended(struct vm *vm)
 			  WEXITSTATUS(status));
 	else
 		log_info("VM '%s': gone", vm->o->name);
-	write_stats(vm);
-	free(vm->stats);
-	vm->stats = NULL;
 	close(vm->channel);
 	close(vm->pidfd);
 	vm->channel = vm->pidfd = -1;
 	vm->worker = 0;
+	died = WIFSIGNALED(status) || WEXITSTATUS(status);
+	if (died && !stopping && replace_worker(vm, host))
+		return;
+	forget_connection(vm);
+	write_stats(vm);
+	free(vm->stats);
+	vm->stats = NULL;
 	vm->ended = true;
 }
 

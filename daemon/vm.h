@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "options.h"
+
+struct keep;
 
 /**
  * struct vm_device - a device of a VM
@@ -30,6 +33,11 @@ struct vm_device {
  * @ended: a worker has ended, so --once may end the daemon
  * @waiting_logged: it was said that a second VMM waits
  * @stats: the newest text of counts, or NULL
+ * @conn: the VMM's connection, -1 without one
+ * @state: what outlives a worker (vm_state.h)
+ * @keep: likewise, the VMM's words
+ * @deaths: of workers of this connection, lately
+ * @last_death: seconds
  */
 struct vm {
 	const struct vm_option *o;
@@ -43,6 +51,11 @@ struct vm {
 	bool ended;
 	bool waiting_logged;
 	char *stats;
+	int conn;
+	int state;
+	struct keep *keep;
+	unsigned int deaths;
+	time_t last_death;
 };
 
 /**
@@ -67,8 +80,8 @@ void vm_close(struct vm *vm);
 void vm_accept(struct vm *vm, const struct host *host);
 /* The worker's channel is readable. Returns false when it is closed. */
 bool vm_channel(struct vm *vm, void (*stats)(struct vm *vm, uint32_t id, const char *text));
-/* The worker has ended: reaps it and writes the counts. */
-void vm_worker_ended(struct vm *vm);
+/* The worker has ended: reaps it, and starts another if it died; else writes the counts. */
+void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping);
 
 /* The device node @node came or went. */
 void vm_device_changed(struct vm *vm, const char *node, bool present);

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "maps.h"
 #include "vhost_io.h"
+#include "vm_state.h"
 
 struct window {
 	uint64_t offset;
@@ -149,6 +150,25 @@ static int settle(struct windows *ws)
 	return err == -EIO && (msg.head.flags & VHOST_FLAG_REPLY) ? 0 : err;
 }
 
+/* by @lock: for a worker to come */
+static void save(struct windows *ws)
+{
+	struct vm_state *s = ws->w->state;
+
+	for (unsigned int i = 0; i < ws->n; i++)
+		s->windows[i] = (struct window_state){ ws->list[i].offset, ws->list[i].len };
+	s->nwindows = ws->n;
+}
+
+void windows_recover(struct windows *ws)
+{
+	const struct vm_state *s = ws->w->state;
+
+	for (unsigned int i = 0; i < s->nwindows && i < PD_MAX_WINDOWS; i++)
+		ws->list[ws->n++] = (struct window){ .offset = s->windows[i].offset,
+						     .len = s->windows[i].len };
+}
+
 int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *req)
 {
 	struct window win = { .offset = req->window, .len = req->len, .map = m->id };
@@ -187,6 +207,7 @@ int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *r
 	}
 	if (!err) {
 		ws->list[ws->n++] = win;
+		save(ws);
 		atomic_fetch_add(&ws->w->counts.windows, 1);
 		if (ws->settle)
 			err = settle(ws);
@@ -207,6 +228,7 @@ int windows_unmap(struct windows *ws, const struct pd_req_window *req)
 			continue;
 		err = map_request(ws, VHOST_BACKEND_SHMEM_UNMAP, &win, 0, -1);
 		ws->list[i] = ws->list[--ws->n];
+		save(ws);
 		break;
 	}
 	pthread_mutex_unlock(&ws->lock);
@@ -224,6 +246,7 @@ void windows_drop_all(struct windows *ws)
 		if (map_request(ws, VHOST_BACKEND_SHMEM_UNMAP, &ws->list[i], 0, -1))
 			break;
 	ws->n = 0;
+	save(ws);
 	pthread_mutex_unlock(&ws->lock);
 }
 

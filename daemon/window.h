@@ -37,6 +37,8 @@ bool windows_possible(struct windows *ws);
 int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *req);
 /* Ends exactly what one windows_map() made; -EINVAL when there is none such. */
 int windows_unmap(struct windows *ws, const struct pd_req_window *req);
+/* After the death of a worker: those that it made are still there. */
+void windows_recover(struct windows *ws);
 /* Forgets all; asks the VMM to, where it does not by itself when a device is reset. */
 void windows_drop_all(struct windows *ws);
 /* True while a window of the mapping with handle @map is there. */

@@ -21,6 +21,7 @@
 #include "session.h"
 #include "stats.h"
 #include "vhost_user.h"
+#include "vm_state.h"
 #include "watch.h"
 #include "window.h"
 #include "worker_private.h"
@@ -30,7 +31,34 @@
 
 static struct worker worker;
 
-/* The manager's words before the start: devices, then the settings. */
+/* A message that a worker before us had taken; until all is set up. */
+struct replayed {
+	struct replayed *next;
+	struct vhost_message msg;
+	int fds[CHANNEL_MAX_FDS];
+	unsigned int nfds;
+};
+
+static struct replayed *replayed;
+static struct replayed **replayed_end = &replayed;
+
+static int remember(const struct vhost_message *msg, const int *fds)
+{
+	struct replayed *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->msg = *msg;
+	while (r->nfds < CHANNEL_MAX_FDS && fds[r->nfds] >= 0) {
+		r->fds[r->nfds] = fds[r->nfds];
+		r->nfds++;
+	}
+	*replayed_end = r;
+	replayed_end = &r->next;
+	return 0;
+}
+
+/* The manager's words before the start: devices, what is known of the VMM, then the settings. */
 static int receive_start(struct worker *w)
 {
 	static struct channel_msg msg;
@@ -46,12 +74,21 @@ static int receive_start(struct worker *w)
 				return -ENOMEM;
 			continue;
 		}
-		if (msg.type != CHANNEL_START || fds[0] < 0 || fds[1] < 0)
+		if (msg.type == CHANNEL_REPLAY) {
+			if (remember(&msg.u.vhost, fds))
+				return -ENOMEM;
+			continue;
+		}
+		if (msg.type != CHANNEL_START || fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
 			return -EPROTO;
 		w->s = msg.u.start;
 		w->conn = fds[0];
 		w->program = fds[1];
-		w->uffd = fds[2];
+		w->state = vm_state_map(fds[2]);
+		w->uffd = fds[3];
+		close(fds[2]);
+		if (!w->state)
+			return -EINVAL;
 		return devices_grow(w, msg.index);
 	}
 }
@@ -71,6 +108,29 @@ static int set_up(struct worker *w)
 	if (!w->pool)
 		return -EIO;
 	return control_queue_start(w);
+}
+
+/*
+ * Goes on where the last worker died: the guest does not say HELLO again. What was open is lost,
+ * and fails with EIO; new programs and new opens are served.
+ */
+static int resume(struct worker *w)
+{
+	int err = session_begin(w);
+
+	if (err)
+		return err;
+	windows_recover(w->windows);
+	while (replayed) {
+		struct replayed *r = replayed;
+
+		replayed = r->next;
+		vhost_user_replay(w, &r->msg, r->fds, r->nfds);
+		free(r);
+	}
+	events_lost(w->events);
+	log_warning("the worker has died; a new one goes on, without what was open (EIO)");
+	return 0;
 }
 
 static void manager_gone(struct worker *w)
@@ -146,7 +206,6 @@ int worker_main(void)
 	int err;
 
 	w->channel = WORKER_CHANNEL;
-	w->next_handle = 1;
 	fcntl(WORKER_CHANNEL, F_SETFD, FD_CLOEXEC);
 	pthread_mutex_init(&w->session_lock, NULL);
 	pthread_mutex_init(&w->counts.lock, NULL);
@@ -162,6 +221,16 @@ int worker_main(void)
 		return 1;
 	}
 	log_setup(w->s.name, (enum log_level)w->s.log_level);
+	w->resumed = w->state->lives++ > 0;
+	w->first_handle = ((uint64_t)w->state->lives << 40) + 1;
+	w->next_handle = w->first_handle;
+	for (unsigned int i = 0; i < NUM_QUEUES; i++)
+		vq_attach(&w->vq[i], &w->state->q[i]);
+	if (w->resumed && w->state->serving) {
+		log_error("the last worker died in the middle of message %u; the VMM is let go",
+			  w->state->serving - 1);
+		return 0;
+	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGPIPE);
@@ -173,6 +242,10 @@ int worker_main(void)
 	err = set_up(w);
 	if (err) {
 		log_error("cannot start: %s", strerror(-err));
+		return 1;
+	}
+	if (w->resumed && resume(w)) {
+		log_error("cannot go on for the worker that died");
 		return 1;
 	}
 	serve(w, signals);

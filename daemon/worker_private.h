@@ -76,6 +76,9 @@ struct device {
  * @uffd: /dev/userfaultfd, or -1
  * @program: the mirror program
  * @mem: the guest's memory
+ * @state: what outlives the worker
+ * @resumed: it goes on for one that died
+ * @first_handle: handles below are that one's
  * @vq: queues
  * @order: per queue: held while requests are taken and their memory lists applied, in order
  * @session_lock: for @session
@@ -90,12 +93,15 @@ struct worker {
 	int uffd;
 	int program;
 	struct guest_memory *mem;
+	struct vm_state *state;
+	bool resumed;
 	struct virtqueue vq[NUM_QUEUES];
 	pthread_mutex_t order[NUM_QUEUES];
 	pthread_mutex_t session_lock;
 	struct session *session;
 	atomic_uint sessions;
 	_Atomic uint64_t next_handle;
+	uint64_t first_handle;
 	pthread_rwlock_t devices_lock;
 	struct device *devices;
 	unsigned int ndevices;

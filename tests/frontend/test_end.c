@@ -145,6 +145,88 @@ static void test_mirror_killed(void **state)
 	close(slave);
 }
 
+static void test_worker_killed(void **state)
+{
+	struct fixture *x = *state;
+	struct pd_req map = { .op = PD_OP_MMAP, .oflags = O_RDWR,
+			      .u.mmap = { .addr = 0x60000000, .len = PD_PAGE_SIZE, .prot = PROT_READ } };
+	struct pd_req window = { .op = PD_OP_WINDOW_MAP, .u.window = { .len = PD_PAGE_SIZE } };
+	struct fe_call calls[20];
+	struct fe_call c = { .mm = &x->mm };
+	struct pd_event ev;
+	int64_t master;
+	int slave = pty(x, &master);
+	pid_t worker = fe_worker(&x->d);
+
+	/* a window, so that there is one to be ended later */
+	map.file = (uint64_t)fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
+	map.mm = x->mm.id;
+	fe_submit(&x->f, &c, x->mm.queue, &map, NULL, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
+	window.u.window.map = c.resp.u.map.map;
+	assert_int_equal(fe_call(&x->f, NULL, &window, NULL), 0);
+	fe_post_events(&x->f, 4);
+	for (int i = 0; i < 20; i++) {
+		struct pd_req req = { .op = PD_OP_READ, .file = (uint64_t)master, .mm = x->mm.id,
+				      .nvecs = 1, .oflags = O_RDWR };
+		struct pd_range vec = { PROG + PD_PAGE_SIZE, 100 };
+
+		calls[i] = (struct fe_call){ .mm = &x->mm };
+		fe_submit(&x->f, &calls[i], x->mm.queue, &req, NULL, NULL, &vec);
+	}
+	assert_int_equal(fe_wait(&x->f, &calls[19], 50), -ETIME);
+	for (int death = 0; death < 3; death++) {
+		int64_t file;
+
+		assert_int_equal(kill(worker, SIGKILL), 0);
+		/* what was under way fails, nothing hangs */
+		for (int i = 0; i < 20 && !death; i++)
+			assert_int_equal(fe_wait(&x->f, &calls[i], 5000), -EIO);
+		assert_int_equal(fe_event(&x->f, &ev, 5000), 0);
+		assert_true(ev.lost > 0);
+		/* what was open has gone */
+		assert_int_equal(fe_read(&x->f, &x->mm, master, PROG, 10), -EIO);
+		assert_int_equal(fe_release(&x->f, master), -EIO);
+		assert_int_equal(write(slave, "x", 1), -1);
+		/* the VMM is served as before, and so are new programs */
+		assert_int_equal(fe_message(&x->f, VHOST_GET_QUEUE_NUM, NULL, 0, NULL, 0, NULL), 66);
+		fe_mm_destroy(&x->f, &x->mm);
+		assert_int_equal(fe_mm_create(&x->f, &x->mm), 0);
+		fe_mm_add(&x->f, &x->mm, PROG, 1, true);
+		file = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
+		assert_true(file > 0 && file != master);
+		assert_int_equal(fe_read(&x->f, &x->mm, file, PROG, 10), 10);
+		master = file;
+		worker = fe_worker(&x->d);
+	}
+	window.op = PD_OP_WINDOW_UNMAP;
+	window.tag = 0;
+	assert_int_equal(x->f.nmaps, 1);
+	assert_int_equal(fe_call(&x->f, NULL, &window, NULL), 0);
+	assert_int_equal(x->f.nmaps, 0);
+	close(slave);
+}
+
+static void test_workers_that_die_all_the_time(void **state)
+{
+	struct fixture *x = *state;
+	char byte;
+
+	for (int i = 0; i < 6; i++) {
+		pid_t worker = fe_worker(&x->d);
+
+		kill(worker, SIGKILL);
+		for (int k = 0; k < 400 && fe_worker(&x->d) == worker; k++)
+			usleep(5000);
+	}
+	assert_true(fe_daemon_logged(&x->d, "die one after the other", 2000));
+	assert_int_equal(recv(x->f.sock, &byte, 1, 0), 0);
+	/* the daemon serves the next VMM */
+	fe_close(&x->f);
+	fe_connect(&x->f, &x->d, NULL);
+	assert_int_equal(fe_mm_create(&x->f, &x->mm), 0);
+}
+
 static void test_manager_killed(void **state)
 {
 	struct fixture *x = fixture_begin(NULL, NULL);
@@ -331,6 +413,8 @@ int main(void)
 		TEST(test_vm_ends_in_the_middle),
 		TEST(test_worker_keeps_no_descriptor),
 		TEST(test_mirror_killed),
+		TEST(test_worker_killed),
+		TEST(test_workers_that_die_all_the_time),
 		cmocka_unit_test(test_manager_killed),
 		TEST(test_reset_of_the_device),
 		TEST(test_pause_of_the_vm),
