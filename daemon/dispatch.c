@@ -130,7 +130,7 @@ static int find_all(struct request *r)
 	}
 	if (q->file) {
 		r->file = file_find(r->s, q->file);
-		if (!r->file && q->file < r->w->first_handle)
+		if (!r->file && r->w->resumed && q->file < r->w->first_handle)
 			return -EIO; /* it was open when the last worker died */
 		if (!r->file)
 			return refused(r, -EBADF, "there is no such file");

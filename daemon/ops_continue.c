@@ -41,8 +41,7 @@ static void go_on(struct request *r, int error)
 	struct request *op = r->next;
 
 	r->next = NULL;
-	/* -ENOENT: it was interrupted meanwhile, and ends on its new chain */
-	mirror_fault_done(&op->mop, error);
+	request_go_on(op, r, error);
 	request_put(op);
 	request_done(r, 0);
 }

@@ -145,14 +145,14 @@ bool request_fault(struct request *r, uint64_t addr, bool write)
 	if (r->abandoned || r->s->over)
 		return false;
 	pthread_mutex_lock(&r->vq->lock);
-	if (r->reply.present) {
+	if (r->asked == addr + 1) {
+		/* woken for nothing, it asks once more; the answer is under way */
+		asked = true;
+	} else if (r->reply.present) {
 		answer(r->w, r->vq, &r->reply, &resp, NULL);
 		r->asked = addr + 1;
 		asked = true;
 		atomic_fetch_add(&r->w->counts.faults, 1);
-	} else if (r->asked == addr + 1) {
-		/* woken for nothing, it asks once more; the answer is under way */
-		asked = true;
 	}
 	pthread_mutex_unlock(&r->vq->lock);
 	return asked;
@@ -167,7 +167,7 @@ bool request_continue(struct request *r, struct request *c)
 	if (!r->reply.present) {
 		taken = true;
 		r->reply = c->reply;
-		r->asked = 0;
+		c->asked = r->asked;
 		c->reply.present = false;
 		c->abandoned = true; /* nothing to say to it by itself */
 		ended = r->ended;
@@ -180,6 +180,24 @@ bool request_continue(struct request *r, struct request *c)
 		pthread_mutex_unlock(&r->vq->lock);
 	}
 	return taken;
+}
+
+void request_go_on(struct request *r, const struct request *c, int error)
+{
+	bool same;
+
+	/* first this: once woken, it may ask for the same page, dropped again, in earnest */
+	pthread_mutex_lock(&r->vq->lock);
+	same = r->asked == c->asked;
+	if (same)
+		r->asked = 0;
+	pthread_mutex_unlock(&r->vq->lock);
+	/*
+	 * One that saw its page before it slept needs no waking, and may have asked for the next.
+	 * -ENOENT: it was interrupted meanwhile, and ends on its new chain.
+	 */
+	if (same)
+		mirror_fault_done(&r->mop, error);
 }
 
 void request_abandon(struct request *r)

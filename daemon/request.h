@@ -34,7 +34,8 @@ struct op_info;
  * @reply: where its answer goes; gone while the guest looks for a page
  * @resp: its answer
  * @device: its answer's tail, for PD_OP_DEVICE
- * @asked: the page that the guest has been asked for and has not given yet, +1; by the queue's lock
+ * @asked: the page that the guest has been asked for and has not given yet, +1; by the queue's
+ *	lock. Of a CONTINUE: the one that it answers
  * @ended: it has its result, but no chain to give it on; by the queue's lock
  * @abandoned: nobody waits for it
  * @listed: in the session's table
@@ -95,6 +96,8 @@ bool request_fault(struct request *r, uint64_t addr, bool write);
  * Return: false when @r has a chain already.
  */
 bool request_continue(struct request *r, struct request *c);
+/* After request_continue(): the pages are there (@error 0), or are not to be had. */
+void request_go_on(struct request *r, const struct request *c, int error);
 
 /* Nobody waits for @r any more. */
 void request_abandon(struct request *r);
