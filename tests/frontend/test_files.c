@@ -222,7 +222,7 @@ static void test_abandoned_operations_end(void **state)
 		assert_true(ret == 0 || ret == -ENOENT);
 	}
 	for (int i = 0; i < 30; i++) {
-		ret = fe_wait(&x->f, &c[i], 200);
+		ret = fe_wait(&x->f, &c[i], 20);
 		/* one that was not known yet has to be asked for again */
 		if (ret == -ETIME) {
 			assert_int_equal(fe_cancel(&x->f, c[i].tag, PD_CANCEL_ABANDON), 0);
