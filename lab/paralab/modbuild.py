@@ -12,7 +12,7 @@ from .errors import LabError
 
 IGNORED = {"__pycache__"}
 # What a build that went well may say without it being shown.
-NOISE = ("make", "CC [M]", "LD [M]", "MODPOST", "PROBE", "warning: the compiler differs",
+NOISE = ("make", "CC [M]", "LD [M]", "CHECK ", "MODPOST", "PROBE", "warning: the compiler differs",
          "warning: pahole version differs", "The kernel was built", "You are using:")
 
 
@@ -65,7 +65,8 @@ def make_argv(kernel, work, arguments):
 def build(name, folder, arguments=()):
     """Builds the folder's module for the kernel; the .ko paths in build/modules/RELEASE.
 
-    Nothing is done when sources, kernel and arguments are those of the last build.
+    Nothing is done when sources, kernel and arguments are those of the last build. With
+    arguments (a checker's, say) the result stays apart from the modules that VMs load.
     """
     folder = Path(folder).resolve()
     if not (folder / "Kbuild").exists():
@@ -73,6 +74,8 @@ def build(name, folder, arguments=()):
     kernel = kernels.get(name)
     place = paths.MODULES / kernel.release
     work = place / "obj" / folder.relative_to(paths.TOP).as_posix().replace("/", "-")
+    if arguments:
+        work = work.with_name(f"{work.name}-{cache.key(arguments)}")
     work.mkdir(parents=True, exist_ok=True)
     stamp = work / ".fingerprint"
     with cache.locked(f"module-{work}"):
@@ -89,10 +92,13 @@ def build(name, folder, arguments=()):
                 print("\n".join(lines), file=sys.stderr)
             if done.returncode:
                 raise LabError(f"building {folder} for {kernel.release} failed (above)")
-            stamp.write_text(mark)
+            if not lines:
+                stamp.write_text(mark)
         made = sorted(work.glob("*.ko"))
         if not made:
             raise LabError(f"building {folder} for {kernel.release} made no module")
+        if arguments:
+            return made
         for ko in made:
             link = place / ko.name
             if not (link.is_symlink() and os.readlink(link) == str(ko)):
