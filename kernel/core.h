@@ -567,6 +567,7 @@ struct pd_chunk {
  * @pgoff: file offset of its begin, pages
  * @len: bytes
  * @caching: PD_CACHE_*
+ * @held: its first window is not evicted
  * @dying: the last address space that had it, when it ended with it
  * @work: ends it at the host
  * @nchunks: entries of @chunks
@@ -581,6 +582,7 @@ struct pd_map {
 	unsigned long pgoff;
 	unsigned long len;
 	u32 caching;
+	bool held;
 	struct pd_mm *dying;
 	struct work_struct work;
 	unsigned int nchunks;
@@ -592,6 +594,7 @@ bool pd_map_at(struct pd_host *host, unsigned long addr, struct pd_req_continue 
 
 int pd_windows_init(struct pd_host *host, phys_addr_t base, u64 size);
 void pd_windows_exit(struct pd_host *host);
+void pd_window_hold(struct pd_map *map);
 vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf);
 void pd_windows_unmap(struct pd_map *map);
 void pd_windows_forget(struct pd_host *host);

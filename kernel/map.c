@@ -81,6 +81,12 @@ static void pd_vm_open(struct vm_area_struct *vma)
 	struct pd_map *map = vma->vm_private_data;
 
 	refcount_inc(&map->ref);
+	/*
+	 * A child's piece is shown in the child's mirror only when a driver touches it there; until
+	 * then a window keeps the mapping alive at the driver, whatever its parent does.
+	 */
+	if (vma->vm_mm != current->mm)
+		pd_window_hold(map);
 }
 
 /* a piece of the mapping goes; the program's munmap waits here until the host's has gone */

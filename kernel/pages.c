@@ -829,12 +829,18 @@ static int pd_mm_flush(struct pd_mm *m, enum pd_wait how)
 	}
 }
 
+/* may the caller's task have pages of @m shown? */
+static bool pd_mm_is_callers(const struct pd_mm *m)
+{
+	return !m->mm || m->mm == current->mm;
+}
+
 /* can the caller's task answer a fault of @r at @addr? */
 static bool pd_fault_allowed(const struct pd_request *r, unsigned long addr)
 {
 	const struct pd_mm *m = r->mm;
 
-	if (r->nofault || (addr & ~PAGE_MASK) || m->mm != current->mm)
+	if (r->nofault || (addr & ~PAGE_MASK) || !pd_mm_is_callers(m))
 		return false;
 	if (!m->mm)
 		return true;
@@ -878,7 +884,7 @@ static int pd_mm_send_once(struct pd_request *r, enum pd_wait how, unsigned long
 	ret = pd_show_init(&s, r, is_fault && allowed, fault >> PAGE_SHIFT);
 	if (ret)
 		goto out;
-	if (allowed && !r->nofault && m->mm == current->mm) {
+	if (allowed && !r->nofault && pd_mm_is_callers(m)) {
 		if (m->mm)
 			pd_mm_revive(m);
 		pd_show_collect(m, r, &s);

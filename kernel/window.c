@@ -137,8 +137,14 @@ static void pd_chunk_unmap(struct pd_chunk *c, enum pd_wait how)
 /* evicts the window that was touched least recently; w->lock held, is given up meanwhile */
 static bool pd_window_evict(struct pd_windows *w)
 {
-	struct pd_chunk *c = list_first_entry_or_null(&w->lru, struct pd_chunk, lru);
+	struct pd_chunk *c = NULL, *i;
 
+	list_for_each_entry(i, &w->lru, lru) {
+		if (i->map->held && i == i->map->chunks)
+			continue;
+		c = i;
+		break;
+	}
 	if (!c)
 		return false;
 	/* its mapping may lose its last VMA meanwhile, but waits for busy windows */
@@ -223,6 +229,29 @@ static vm_fault_t pd_window_map(struct pd_windows *w, struct pd_chunk *c)
 	mutex_unlock(&w->lock);
 	wake_up_all(&w->wait);
 	return 0;
+}
+
+/**
+ * pd_window_hold() - has the begin of a mapping in a window from now on, as long as it lives
+ * @map: mapping
+ *
+ * May sleep. Where there is no room it has none.
+ */
+void pd_window_hold(struct pd_map *map)
+{
+	struct pd_windows *w = &map->host->windows;
+	struct pd_chunk *c = map->chunks;
+	bool mine;
+
+	mutex_lock(&w->lock);
+	map->held = true;
+	mine = c->state == PD_CHUNK_NONE && !pd_host_lost(map->host) &&
+	       !READ_ONCE(map->host->stopping) && w->size;
+	if (mine)
+		c->state = PD_CHUNK_BUSY;
+	mutex_unlock(&w->lock);
+	if (mine)
+		pd_window_map(w, c);
 }
 
 /* sets the entries of the page at @offset of @c's mapping and of some behind it; w->lock held */
