@@ -239,6 +239,14 @@ static void run_one_thread(void)
 	}
 }
 
+/* It is about to poll; give it time to sleep, though it need not. */
+static void await_polling(void)
+{
+	while (!sleeper->value)
+		nap(1);
+	nap(50);
+}
+
 /* The other operations that sleep: a signal ends each as natively. */
 static void run_kinds(void)
 {
@@ -252,30 +260,38 @@ static void run_kinds(void)
 	sleeper = map_shared(sizeof(*sleeper));
 	for (kind = 0; kind < 4; kind++) {
 		for (restart = 0; restart < 2; restart++) {
+			unsigned int polls = count_of(w, TD_POLLS);
+
 			fd = open_dev(O_RDWR);
 			MUST(ioctl(fd, TD_SET_MODE, &mode) == 0);
 			if (kind == 1)
 				MUST(write(fd, data, 4096) == 4096);
-			sleeper->handled = 0;
+			sleeper->handled = sleeper->value = 0;
 			pid = pd_fork();
 			if (!pid) {
-				unsigned int polls = count_of(w, TD_POLLS);
+				sigset_t usr1, none;
 
+				/* Only the poll itself lets the signal in: none comes too early. */
+				sigemptyset(&none);
+				sigemptyset(&usr1);
+				sigaddset(&usr1, SIGUSR1);
+				if (kind == 3)
+					sigprocmask(SIG_BLOCK, &usr1, NULL);
 				on_signal(SIGUSR1, count_signal, restart ? SA_RESTART : 0);
 				p = (struct pollfd){ .fd = fd, .events = POLLPRI };
-				sleeper->value = polls;
 				errno = 0;
+				sleeper->value = 1;
 				sleeper->ret = kind == 0 ? read(fd, data, 100) :
 					       kind == 1 ? write(fd, data, 100) :
 					       kind == 2 ? fsync(fd) :
-							   poll(&p, 1, 20000);
+							   ppoll(&p, 1, NULL, &none);
 				sleeper->err = errno;
 				_exit(0);
 			}
 			if (kind < 3)
 				await_count(w, TD_BLOCKED, 1);
 			else
-				nap(100);
+				await_polling();
 			kill(pid, SIGUSR1);
 			await_handled(1);
 			if (restart && kind < 3) {
