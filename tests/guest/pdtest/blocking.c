@@ -260,8 +260,6 @@ static void run_kinds(void)
 	sleeper = map_shared(sizeof(*sleeper));
 	for (kind = 0; kind < 4; kind++) {
 		for (restart = 0; restart < 2; restart++) {
-			unsigned int polls = count_of(w, TD_POLLS);
-
 			fd = open_dev(O_RDWR);
 			MUST(ioctl(fd, TD_SET_MODE, &mode) == 0);
 			if (kind == 1)
