@@ -119,12 +119,13 @@ void td_group_leave(struct td_file *f)
 	td_group_put(f->group);
 }
 
-/* Wake what sleeps or polls on any file of the group. */
+/* Wake what sleeps or polls on any file of the group, once: an edge is an edge. */
 void td_group_wake(struct td_group *g, __poll_t mask)
 {
-	wake_up_all(&g->wait);
 	if (mask)
 		wake_up_poll(&g->wait, mask);
+	else
+		wake_up_all(&g->wait);
 }
 
 /**

@@ -119,7 +119,6 @@ int td_unplug(void)
 	list_for_each_entry(f, &plug->files, in_plug) {
 		td_group_wake(f->group, EPOLLHUP | EPOLLERR);
 		wake_up_poll(&f->wait, EPOLLHUP | EPOLLERR);
-		wake_up_all(&f->wait);
 		kill_fasync(&f->fasync, SIGIO, POLL_HUP);
 	}
 	kref_put(&plug->ref, td_plug_free);

@@ -68,12 +68,26 @@ static void run_errors(void)
 	SAY_MAP("far beyond", fd, TD_MAP_RAM, 100, 1, PROT_READ, MAP_SHARED);
 	SAY_MAP("no such kind", fd, TD_MAP_KINDS, 0, 1, PROT_READ, MAP_SHARED);
 	SAY_MAP("O_RDONLY to write", r, TD_MAP_RAM, 0, 1, PROT_READ | PROT_WRITE, MAP_SHARED);
-	SAY_MAP("O_RDONLY to read", r, TD_MAP_RAM, 0, 1, PROT_READ, MAP_SHARED);
 	SAY_MAP("O_WRONLY to read", w, TD_MAP_RAM, 0, 1, PROT_READ, MAP_SHARED);
 	SAY_MAP("O_WRONLY to write", w, TD_MAP_RAM, 0, 1, PROT_WRITE, MAP_SHARED);
 	SAY_MAP("no access", fd, TD_MAP_RAM, 0, 1, PROT_NONE, MAP_SHARED);
 	SAY_MAP("length 0", fd, TD_MAP_RAM, 0, 0, PROT_READ, MAP_SHARED);
 	say("alive: %d", count_of(fd, TD_MAPS) != 0);
+}
+
+/* A file open to read: its mapping shows the driver's writes, and takes none. */
+static void run_readonly_file(void)
+{
+	int fd = open_dev(O_RDONLY);
+	char *p = map_dev(fd, TD_MAP_RAM, 0, 2, PROT_READ, MAP_SHARED);
+
+	say("mmap: %s", result(p == MAP_FAILED ? -1 : 0));
+	if (p == MAP_FAILED)
+		return;
+	dev_fill(fd, TD_MAP_RAM, 6, 0, 2 * PAGE);
+	say("right: %zu", matching(p, 6, 0, 2 * PAGE));
+	say("mprotect: %s", result(mprotect(p, 2 * PAGE, PROT_READ | PROT_WRITE)));
+	say("a write: signal %d", probe_write(p));
 }
 
 /* The driver frees no buffer that is mapped; munmap is over when it returns. */
@@ -375,7 +389,7 @@ static const struct pd_case cases[] = {
 	{ "both-ways", run_both_ways, 0 }, { "errors", run_errors, 0 },
 	{ "live", run_live, 0 },	   { "outlives", run_outlives, 0 },
 	{ "single", run_single, 0 },	   { "readonly", run_readonly, 0 },
-	{ "protection", run_protection, 0 }, { "split", run_split, 0 },
+	{ "readonly-file", run_readonly_file, 0 }, { "protection", run_protection, 0 }, { "split", run_split, 0 },
 	{ "remap", run_remap, 0 },	   { "fixed", run_fixed, 0 },
 	{ "fork", run_fork, 0 },	   { "advice", run_advice, 0 },
 	{ "as-buffer", run_as_buffer, 0 }, { "files", run_files, 0 },

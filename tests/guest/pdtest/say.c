@@ -6,6 +6,7 @@
 
 char pd_label[128];
 static volatile bool has_failed;
+static volatile unsigned int failures;
 
 static void print(const char *before, const char *format, va_list args)
 {
@@ -36,6 +37,11 @@ void fail(const char *file, int line, const char *format, ...)
 	va_list args;
 
 	has_failed = true;
+	if (++failures > 5) {
+		if (failures == 6)
+			printf("%s: FAIL and more\n", pd_label);
+		return;
+	}
 	snprintf(before, sizeof(before), "FAIL %s:%d: ", slash ? slash + 1 : file, line);
 	va_start(args, format);
 	print(before, format, args);
