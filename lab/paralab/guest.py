@@ -47,17 +47,19 @@ class Guest:
         log = self.run_folder.appender(f"daemon-{self.number}.log")
         self.daemon = await self.host.place.start([*argv, *self.options.daemon_args],
                                                   on_out=log, on_err=log)
-        waiting = asyncio.ensure_future(self.host.place.output(
-            f"n=0; until [ -S {self.socket} ]; do n=$((n + 1)); [ $n -lt {SOCKET_SECONDS * 20} ]"
-            " || exit 1; sleep 0.05; done", "waiting for paradiced's socket", SOCKET_SECONDS * 4))
-        await asyncio.wait([waiting, self.daemon.ended], return_when=asyncio.FIRST_COMPLETED)
-        if self.daemon.running:
-            await waiting
-            return
-        waiting.cancel()
-        said = self.run_folder.tail(f"daemon-{self.number}.log")
-        raise LabError(f"paradiced ended with status {self.daemon.ended.result()} "
-                       f"before the guest started:\n{said}")
+        pid = self.daemon.pid.result()
+        try:
+            await self.host.place.output(
+                f"n=0; until [ -S {self.socket} ]; do n=$((n + 1)); kill -0 {pid} || exit 1;"
+                f" [ $n -lt {SOCKET_SECONDS * 20} ] || exit 2; sleep 0.05; done",
+                "waiting for paradiced's socket", SOCKET_SECONDS * 4)
+        except LabError:
+            await asyncio.wait([self.daemon.ended], timeout=2)
+            if self.daemon.running:
+                raise
+            said = self.run_folder.tail(f"daemon-{self.number}.log")
+            raise LabError(f"paradiced ended with status {self.daemon.ended.result()} "
+                           f"before the guest started:\n{said}") from None
 
     async def _boot(self):
         options, host = self.options, self.host
