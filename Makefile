@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-fresh check-vm bench lint format clean
+.PHONY: all setup user modules demo check check-fast check-fresh check-vm lint format clean
 
 all: user modules
 
@@ -39,9 +39,6 @@ check-vm: user modules
 # Both commands inside a newly made Debian 12 tree.
 check-fresh: setup
 	@lab/check-fresh
-
-bench: user modules
-	@lab/bench
 
 lint: user
 	@lab/lint

@@ -93,6 +93,7 @@ class NestedHost:
         vm = qemu.Vm(
             kernel=str(kernel.vmlinux), initrd=str(run.tmp / "host.cpio"),
             log=str(run.path / "host-kernel.log"), accel=kind, memory=options.host_memory,
+            memory_anonymous=True, memory_share=False,
             # Two vCPUs make 7.x kernels oops under emulation.
             cpus=1 if kind == "tcg" and options.host_kernel == "7" else 2,
             disks=[str(tree.image(tree.with_packages(options.install))), str(kernel.image()),

@@ -35,6 +35,7 @@ class Vm:
     cpus: int = 1
     memory: str = "512M"
     memory_share: bool = True
+    memory_anonymous: bool = False              # for a VM whose memory no daemon maps
     memory_folder: str = ""                     # on tmpfs with huge pages; none: a memfd
     shares: dict = field(default_factory=dict)  # mount tag: folder
     socket: str = ""                            # of paradiced; none: no device
@@ -46,9 +47,13 @@ class Vm:
         share = "on" if self.memory_share else "off"
         cpu = "host" if self.accel == "kvm" else "max"
         accel = "tcg,thread=multi" if self.accel == "tcg" else self.accel
-        # A memfd is not aligned for huge pages, which spare a nested guest half of its boot time.
-        backend = (f"memory-backend-file,mem-path={self.memory_folder},align=2M"
-                   if self.memory_folder else "memory-backend-memfd")
+        backend = "memory-backend-memfd"
+        if self.memory_anonymous:
+            # Anonymous memory, which Linux gives in huge pages.
+            backend = "memory-backend-ram"
+        elif self.memory_folder:
+            # A memfd is not aligned for huge pages, which spare a nested guest half of its boot.
+            backend = f"memory-backend-file,mem-path={self.memory_folder},align=2M"
         argv = [
             "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-bios", FIRMWARE,
