@@ -187,7 +187,7 @@ struct mirror_cancel {
 
 struct mirror_filter {
 	uint16_t len;
-	uint8_t code[MIRROR_REQ_DATA_SIZE - 64]; /* struct sock_filter */
+	uint8_t code[MIRROR_REQ_DATA_SIZE - 128]; /* struct sock_filter */
 };
 
 /* Counts, updated without a lock */

@@ -199,6 +199,15 @@ static int setup_memory(struct mirror *m)
 	return mirror_reserve(m, ranges, 2);
 }
 
+/* For people who look at processes: their arguments went with their stack. */
+static void add_name(struct mirror_thread *t, unsigned int *n)
+{
+	char *name = (char *)t->req->data + MIRROR_REQ_DATA_SIZE - 64;
+
+	snprintf(name, 64, "pd:%s", t->m->name);
+	mirror_add(t, n, SYS_prctl, PR_SET_NAME, mirror_slot_addr(t, name), 0, 0, 0, 0);
+}
+
 static void add_filter(struct mirror_thread *t, unsigned int *n)
 {
 	const struct mirror_filter *f = &t->m->pool->filter;
@@ -220,11 +229,13 @@ static int setup_filter(struct mirror *m)
 	unsigned int n = 0;
 	int ret;
 
+	add_name(m->mapper, &n);
 	add_filter(m->mapper, &n);
 	ret = mirror_run_mapper(m, n);
 	if (ret)
 		return ret;
 	n = 0;
+	add_name(m->seed, &n);
 	add_filter(m->seed, &n);
 	return seed_run(m, n, "its system calls cannot be filtered");
 }

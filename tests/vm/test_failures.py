@@ -11,8 +11,8 @@ for _ in $(seq 300); do
 	kill -0 $reader 2>/dev/null || break
 	sleep 0.1
 done
-if kill -0 $reader 2>/dev/null; then echo "the reader hangs"; else echo "the reader ended"; fi
-wait $reader; echo "status $?"
+if kill -0 $reader 2>/dev/null; then echo "the reader hangs"; exit 1; fi
+wait $reader; echo "the reader ended: $?"
 timeout 20 head -c 1 <&3 >/dev/null && echo "old file works" || echo "old file fails"
 timeout 20 head -c 4096 /dev/zero-of-host | wc -c
 timeout 20 true </dev/zero-of-host && echo "the VM lives"
@@ -31,11 +31,11 @@ def when_blocked(tmp_path, command):
 
 def test_killed_mirror(lab, tmp_path):
     run = lab([*LOCAL, *when_blocked(tmp_path, r"""
-        for p in $(ps -eo pid=,args= | sed -n "s/^ *\([0-9]*\) paradice-mirror cat.*/\1/p"); do
+        for p in $(ps -eo pid=,comm= | sed -n "s/^ *\([0-9]*\) pd:cat.*/\1/p"); do
             kill -9 $p
         done""")], [BLOCKED])
     run.assert_ok()
-    assert "the reader ended\nstatus 1" in run.output, run.output
+    assert "the reader ended: 1" in run.output, run.output
     assert "Input/output error" in run.text("cat")
     assert "4096\nthe VM lives" in run.output
     assert "has ended unexpectedly; its files give EIO" in run.log("daemon-1.log")
@@ -47,7 +47,7 @@ def test_killed_worker(lab, tmp_path):
             for p in $(ps -o pid= --ppid $d); do kill -9 $p; done
         done""")], [BLOCKED])
     run.assert_ok()
-    assert "the reader ended\nstatus 1" in run.output, run.output
+    assert "the reader ended: 1" in run.output, run.output
     assert "Input/output error" in run.text("cat")
     assert "old file fails" in run.output
     assert "the VM lives" in run.output, "a new open works with the new worker"
@@ -60,11 +60,11 @@ def test_killed_guest_leaves_nothing(lab, tmp_path):
         for p in $PARADICE_DAEMON_PIDS; do ls /proc/$p/fd | wc -l; done >{share}/out/fds.out
         kill -9 $PARADICE_GUEST_PIDS"""),
                "--host-after",
-               f"sleep 2; ps -eo args >{share}/out/left.out; for p in $PARADICE_DAEMON_PIDS; do "
+               f"sleep 2; ps -eo comm,args >{share}/out/left.out; for p in $PARADICE_DAEMON_PIDS; do "
                f"ls /proc/$p/fd | wc -l; ps -o args= --ppid $p; done >{share}/out/daemon.out"],
               [BLOCKED], check_logs=False)
     left = run.text("left")
-    assert "paradice-mirror cat" not in left, left
+    assert "pd:cat" not in left, left
     assert "paradiced" in left, "the daemon itself waits for the next VM"
 
 
