@@ -6,6 +6,7 @@
 #include <linux/virtio_ring.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "control_queue.h"
@@ -201,6 +202,12 @@ static void set_call(struct virtqueue *q, int fd)
 	if (q->call >= 0)
 		close(q->call);
 	q->call = fd;
+	/*
+	 * The VMM does not wait until we have taken this: an interrupt may just have gone to the old
+	 * descriptor, where nobody looks any more.
+	 */
+	if (fd >= 0)
+		eventfd_write(fd, 1);
 	pthread_mutex_unlock(&q->lock);
 }
 
