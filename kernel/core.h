@@ -15,11 +15,11 @@
  *
  * Locks, outermost first
  *   mm->mmap_lock	may be held by whoever calls .mmap, .fault and the like.
- *   pd_windows.lock	mutex: the window region's allocation and every window's state. Never held
- *			while waiting for the host, only while page table entries are set or zapped.
+ *   pd_windows.lock	mutex: the window region's allocation and every window's state. Not held
+ *			while waiting for the host, only while page table entries are set.
  *   pd_mm.lock		spinlock: the sets of pages. Taken by the mmu notifier, hence nothing that
  *			sleeps or allocates from reclaim under it. Requests that carry pages are
- *			queued under it, so that the queue's order is the order of the sets' changes.
+ *			queued under it: the queue's order is that of the changes of the sets.
  *   pd_file.lock	spinlock, interrupts off: what is known of its readiness.
  *   pd_request.lock	spinlock, interrupts off: whether it is answered, whose it is.
  *   the transport's queue locks: spinlocks, interrupts off; no other lock is taken under them.
@@ -45,6 +45,17 @@
 #include <linux/xarray.h>
 
 #include <paradice/protocol.h>
+
+/* how a task waits for the host */
+enum pd_wait {
+	PD_WAIT_INTR, /* signals interrupt the operation as the driver decides */
+	PD_WAIT_KILL, /* only a fatal one ends the wait */
+	PD_WAIT_EXIT, /* for at most PD_EXIT_WAIT once the task is dying */
+	PD_WAIT_HOST, /* until answered or the host is lost */
+};
+
+#include "map.h"
+#include "mm.h"
 
 #define PD_NAME "paradice"
 
@@ -86,28 +97,6 @@ extern struct workqueue_struct *pd_wq;
 extern unsigned int pd_warm_pages;
 extern unsigned int pd_kept_pages;
 extern unsigned int pd_host_timeout;
-
-/* ---- windows ---- */
-
-/**
- * struct pd_windows - the window region of a host
- * @base: its guest-physical address
- * @size: bytes, 0 without one
- * @pool: what of it is free
- * @lock: see the head of this file
- * @wait: woken when any window changed its state
- * @lru: mapped windows, the least recently used first
- * @count: windows mapped or being mapped
- */
-struct pd_windows {
-	phys_addr_t base;
-	u64 size;
-	struct gen_pool *pool;
-	struct mutex lock; /* see above */
-	wait_queue_head_t wait;
-	struct list_head lru;
-	unsigned int count;
-};
 
 /* ---- hosts ---- */
 
@@ -177,13 +166,6 @@ static inline bool pd_host_lost(const struct pd_host *host)
 }
 
 /* ---- requests ---- */
-
-enum pd_wait {
-	PD_WAIT_INTR, /* signals interrupt the operation as the driver decides */
-	PD_WAIT_KILL, /* only a fatal one ends the wait */
-	PD_WAIT_EXIT, /* for at most PD_EXIT_WAIT once the task is dying */
-	PD_WAIT_HOST, /* until answered or the host is lost */
-};
 
 enum pd_req_state {
 	PD_REQ_NEW,
@@ -388,215 +370,5 @@ void pd_event(struct pd_host *host, const struct pd_event *ev);
 void pd_event_flush(void);
 int pd_event_init(void);
 void pd_event_exit(void);
-
-/* ---- memory ---- */
-
-#define PD_PIN_WRITE 1 /* the program may write there */
-#define PD_PIN_SHORT 2 /* may be pinned for the operation only */
-#define PD_PIN_EXPOSED 4 /* an ioctl ran while the host knew it */
-#define PD_PIN_KERNEL 8 /* a page of ours, not pinned but owned */
-
-/**
- * struct pd_pin - a page that the host may touch, or might still touch
- * @link: in one of the lists of struct pd_mm
- * @page: pinned
- * @index: address >> PAGE_SHIFT
- * @seq: stale: the message that dropped it
- * @birth: value of pd_mm.ioctls when it became known
- * @flags: PD_PIN_*
- */
-struct pd_pin {
-	struct list_head link;
-	struct page *page;
-	unsigned long index;
-	u64 seq;
-	u32 birth;
-	u32 flags;
-};
-
-enum pd_mm_state {
-	PD_MM_NEW, /* the host is being told */
-	PD_MM_LIVE,
-	PD_MM_FAILED, /* the host did not take it; @error of the struct says why */
-	PD_MM_DYING, /* ends, no new requests */
-	PD_MM_GONE, /* the host uses none of its frames any more */
-};
-
-/**
- * struct pd_mm - an address space that uses the host's files
- * @notifier: tells when its pages change
- * @ref: count
- * @link: in the list of all of them
- * @host: counted
- * @mm: held by mmgrab(); NULL for the kernel's own
- * @id: the host's name for it
- * @queue: all its requests go there
- * @hole: where the mirror lives: never sent
- * @hole_len: bytes
- * @error: why it failed
- * @wait: for changes of @state
- * @lock: protects all that follows
- * @state: where it is in its life
- * @known: struct pd_pin by page index: what the host may touch
- * @warm: the same, the least recently used last
- * @stale: gone from the program; the next message drops them
- * @dropping: dropped by a message of theirs that is not known to be read yet, in order
- * @kept: gone, but the driver may use them until the files are released
- * @kept_pfns: the same by frame number
- * @nknown: entries of @known
- * @nstale: entries of @stale
- * @nkept: entries of @kept
- * @seq: messages sent
- * @seq_done: messages known to be read by the host
- * @ioctls: ioctls begun
- * @ioctls_now: ioctls under way
- * @ioctl_files: files that are open and were used for ioctls
- * @drop_work: drops what is stale when no request comes along
- * @destroy_work: ends it
- */
-struct pd_mm {
-	struct mmu_interval_notifier notifier;
-	refcount_t ref;
-	struct list_head link;
-	struct pd_host *host;
-	struct mm_struct *mm;
-	u64 id;
-	unsigned int queue;
-	u64 hole;
-	u64 hole_len;
-	int error;
-	wait_queue_head_t wait;
-	spinlock_t lock; /* see above */
-	enum pd_mm_state state;
-	struct xarray known;
-	struct list_head warm;
-	struct list_head stale;
-	struct list_head dropping;
-	struct list_head kept;
-	struct xarray kept_pfns;
-	unsigned long nknown;
-	unsigned long nstale;
-	unsigned long nkept;
-	u64 seq;
-	u64 seq_done;
-	u32 ioctls;
-	u32 ioctls_now;
-	u32 ioctl_files;
-	struct delayed_work drop_work;
-	struct work_struct destroy_work;
-};
-
-/* mm.c */
-struct pd_mm *pd_mm_current(struct pd_host *host, bool mmap_locked);
-struct pd_mm *pd_mm_kernel(struct pd_host *host);
-struct pd_mm *pd_mm_find(struct pd_host *host, struct mm_struct *mm);
-struct pd_mm *pd_mm_get(struct pd_mm *m);
-void pd_mm_put(struct pd_mm *m);
-void pd_mm_wait_gone(struct pd_mm *m, unsigned long timeout);
-void pd_mm_destroy_all(struct pd_host *host);
-int pd_mm_shrinker_init(void);
-void pd_mm_shrinker_exit(void);
-
-/* pages.c */
-int pd_mm_send(struct pd_request *r, enum pd_wait how, unsigned long fault, bool is_fault);
-void pd_mm_answered(struct pd_mm *m, u64 seq);
-void pd_mm_stale_range(struct pd_mm *m, unsigned long first, unsigned long last);
-unsigned long pd_mm_shrink(struct pd_mm *m, unsigned long pages);
-void pd_mm_drop_short(struct pd_mm *m);
-void pd_mm_drop_work(struct work_struct *work);
-void pd_mm_release_kept(struct pd_mm *m);
-void pd_mm_free_pages(struct pd_mm *m, bool leak);
-int pd_pages_init(void);
-void pd_pages_exit(void);
-
-/* ---- bounce buffers (bounce.c) ---- */
-
-#define PD_BOUNCE_PAGES 64u
-
-/**
- * struct pd_bounce - a buffer for the kernel's own reads and writes
- * @m: the kernel's address space, counted
- * @addr: where the host sees it
- * @pages: of it
- * @npages: how many
- */
-struct pd_bounce {
-	struct pd_mm *m;
-	unsigned long addr;
-	unsigned int npages;
-	struct page *pages[PD_BOUNCE_PAGES];
-};
-
-struct pd_bounce *pd_bounce_new(struct pd_mm *m, size_t len);
-void pd_bounce_free(struct pd_bounce *b);
-
-/* ---- mappings (map.c, window.c) ---- */
-
-#define PD_CHUNK_SHIFT 24 /* larger mappings are shown in parts of this size */
-#define PD_CHUNK_SIZE BIT(PD_CHUNK_SHIFT)
-
-enum pd_chunk_state {
-	PD_CHUNK_NONE,
-	PD_CHUNK_BUSY, /* being mapped or evicted; pd_windows.wait tells */
-	PD_CHUNK_MAPPED,
-};
-
-/**
- * struct pd_chunk - a part of a mapping, and the window that shows it
- * @map: of which it is part
- * @lru: in pd_windows.lru
- * @window: offset in the window region
- * @memtype: our own mapping of the window, which holds its caching mode
- * @state: enum pd_chunk_state
- */
-struct pd_chunk {
-	struct pd_map *map;
-	struct list_head lru;
-	u64 window;
-	void __iomem *memtype; /* see above */
-	enum pd_chunk_state state;
-};
-
-/**
- * struct pd_map - a mapping of a file
- * @ref: VMAs that show it, and who evicts one of its windows
- * @host: counted
- * @pf: its file, counted
- * @mapping: of the file
- * @handle: the host's name for the mapping
- * @pgoff: file offset of its begin, pages
- * @len: bytes
- * @caching: PD_CACHE_*
- * @held: its first window is not evicted
- * @dying: the last address space that had it, when it ended with it
- * @work: ends it at the host
- * @nchunks: entries of @chunks
- * @chunks: its parts
- */
-struct pd_map {
-	refcount_t ref;
-	struct pd_host *host;
-	struct pd_file *pf;
-	struct address_space *mapping;
-	u64 handle;
-	unsigned long pgoff;
-	unsigned long len;
-	u32 caching;
-	bool held;
-	struct pd_mm *dying;
-	struct work_struct work;
-	unsigned int nchunks;
-	struct pd_chunk chunks[];
-};
-
-int pd_mmap(struct file *file, struct vm_area_struct *vma);
-bool pd_map_at(struct pd_host *host, unsigned long addr, struct pd_req_continue *cont);
-
-int pd_windows_init(struct pd_host *host, phys_addr_t base, u64 size);
-void pd_windows_exit(struct pd_host *host);
-void pd_window_hold(struct pd_map *map);
-vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf);
-void pd_windows_unmap(struct pd_map *map);
-void pd_windows_forget(struct pd_host *host);
 
 #endif

@@ -332,7 +332,7 @@ int pd_mmap(struct file *file, struct vm_area_struct *vma)
 	atomic_inc(&pf->maps);
 	atomic_inc(&pd_stats.maps);
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	/* a store to what the driver mapped read-only would end the VM; private copies have no owner */
+	/* a store to what the driver mapped read-only would end the VM */
 	if ((flags & PD_MAPRESP_READONLY) || !(vma->vm_flags & VM_MAYSHARE))
 		vm_flags_clear(vma, VM_MAYWRITE);
 	if (map->caching == PD_CACHE_WC)

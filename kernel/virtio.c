@@ -363,7 +363,7 @@ static int pd_virtio_probe(struct virtio_device *vdev)
 	if (le16_to_cpu(cfg.version_min) > PD_VERSION ||
 	    le16_to_cpu(cfg.version_max) < PD_VERSION) {
 		dev_err(&vdev->dev,
-			"the host speaks protocol versions %u to %u, this module speaks %u: install paradice.ko and paradiced of one release\n",
+			"the host speaks protocol versions %u to %u, this module %u: install paradice.ko and paradiced of one release\n",
 			le16_to_cpu(cfg.version_min), le16_to_cpu(cfg.version_max), PD_VERSION);
 		return -EPROTO;
 	}
@@ -384,7 +384,7 @@ static int pd_virtio_probe(struct virtio_device *vdev)
 
 	ret = pd_virtio_find(v, n);
 	if (ret && n > 1)
-		ret = pd_virtio_find(v, 1); /* the VMM gave it fewer queues than the daemon serves */
+		ret = pd_virtio_find(v, 1); /* the VMM made fewer queues than the daemon serves */
 	if (ret) {
 		dev_err(&vdev->dev, "no virtqueues: %d\n", ret);
 		goto err_put;

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Messages that concern an address space: with what they drop and what they show, queued in the
+ * order in which its sets of pages change.
+ */
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+
+#include "core.h"
+#include "show.h"
+#include "transport.h"
+
+/* ranges dropped by one message: with all its lists it stays below 32 KiB */
+#define PD_DROPS 256
+
+/* pd_mm_queue(): something changed meanwhile */
+#define PD_AGAIN 1
+
+/* ranges in which @m's stale pages would be dropped; m->lock held */
+static unsigned int pd_mm_stale_ranges(struct pd_mm *m)
+{
+	unsigned long next = ULONG_MAX;
+	struct pd_pin *pin;
+	unsigned int n = 0;
+
+	list_for_each_entry(pin, &m->stale, link) {
+		if (pin->index != next)
+			n++;
+		next = pin->index + 1;
+	}
+	return n;
+}
+
+/* writes up to @max ranges of stale pages to @out; m->lock held */
+static unsigned int pd_emit_drops(struct pd_mm *m, struct pd_range *out, unsigned int max, u64 seq)
+{
+	unsigned long next = ULONG_MAX;
+	struct pd_pin *pin, *tmp;
+	unsigned int n = 0;
+
+	list_for_each_entry_safe(pin, tmp, &m->stale, link) {
+		if (pin->index != next) {
+			if (n == max)
+				break;
+			out[n].addr = cpu_to_le64((u64)pin->index << PAGE_SHIFT);
+			out[n].len = 0;
+			n++;
+		}
+		le64_add_cpu(&out[n - 1].len, PAGE_SIZE);
+		next = pin->index + 1;
+		pin->seq = seq;
+		list_move_tail(&pin->link, &m->dropping);
+		m->nstale--;
+	}
+	return n;
+}
+
+/* appends a page to @out, which has @n entries; the new number of entries */
+static unsigned int pd_emit_page(struct pd_pages *out, unsigned int n, const struct pd_pin *pin)
+{
+	u64 addr = (u64)pin->index << PAGE_SHIFT;
+	u64 frame = page_to_pfn(pin->page);
+	u32 flags = pin->flags & PD_PIN_WRITE ? PD_PAGES_WRITE : 0;
+
+	if (n) {
+		struct pd_pages *last = &out[n - 1];
+		u32 count = le32_to_cpu(last->count);
+
+		if (le64_to_cpu(last->addr) + ((u64)count << PAGE_SHIFT) == addr &&
+		    le64_to_cpu(last->frame) + count == frame &&
+		    le32_to_cpu(last->flags) == flags) {
+			last->count = cpu_to_le32(count + 1);
+			return n;
+		}
+	}
+	out[n].addr = cpu_to_le64(addr);
+	out[n].frame = cpu_to_le64(frame);
+	out[n].count = cpu_to_le32(1);
+	out[n].flags = cpu_to_le32(flags);
+	return n + 1;
+}
+
+/* makes @pin known; false when it is already, or there is no memory: it is left to the caller */
+static bool pd_mm_insert(struct pd_mm *m, struct pd_pin *pin, u64 seq)
+{
+	struct pd_pin *old = xa_load(&m->known, pin->index);
+
+	if (old && old->page == pin->page && !(~old->flags & pin->flags & PD_PIN_WRITE))
+		return false;
+	if (xa_is_err(xa_store(&m->known, pin->index, pin, GFP_ATOMIC | __GFP_NOWARN)))
+		return false;
+	if (old) {
+		/* what is shown now takes its place at the host */
+		old->seq = seq;
+		pd_pin_stale(m, old, &m->dropping);
+	}
+	pin->birth = m->ioctls;
+	if (m->ioctls_now)
+		pin->flags |= PD_PIN_EXPOSED;
+	list_add(&pin->link, &m->warm);
+	m->nknown++;
+	atomic_inc(&pd_stats.known);
+	return true;
+}
+
+/* writes the pages of @s to @out and makes them known; m->lock held */
+static unsigned int pd_emit_pages(struct pd_mm *m, struct pd_show *s, struct pd_pages *out,
+				  bool fault, u64 seq)
+{
+	struct pd_pin *pin;
+	unsigned int i, left = 0, n = 0;
+
+	for (i = 0; i < s->npins; i++) {
+		pin = s->pins[i];
+		if (!pd_mm_insert(m, pin, seq)) {
+			s->pins[left++] = pin;
+			continue;
+		}
+		n = pd_emit_page(out, n, pin);
+	}
+	s->npins = left;
+	if (fault) {
+		/* the host asks for it: it is sent even where it was known */
+		pin = xa_load(&m->known, s->fault);
+		if (pin)
+			n = pd_emit_page(out, n, pin);
+	}
+	return n;
+}
+
+/* known pages beyond the bound are given back, the least recently used first; m->lock held */
+static void pd_mm_bound(struct pd_mm *m)
+{
+	unsigned long bound = max(READ_ONCE(pd_warm_pages), 2u * PD_MAX_PAGES);
+	struct pd_pin *pin;
+
+	while (m->nknown > bound) {
+		pin = list_last_entry(&m->warm, struct pd_pin, link);
+		xa_erase(&m->known, pin->index);
+		pd_pin_stale(m, pin, &m->stale);
+	}
+}
+
+/* the message was not sent: what it would have dropped is stale still; m->lock held */
+static void pd_mm_undrop(struct pd_mm *m, u64 seq)
+{
+	struct pd_pin *pin, *prev;
+
+	list_for_each_entry_safe_reverse(pin, prev, &m->dropping, link) {
+		if (pin->seq != seq)
+			break;
+		list_move(&pin->link, &m->stale);
+		m->nstale++;
+	}
+}
+
+/* queues @r's message with its lists; PD_AGAIN when it has to be prepared anew */
+static int pd_mm_queue(struct pd_request *r, struct pd_show *s, bool fault, enum pd_wait how)
+{
+	bool vecs = r->chain_tag == r->tag && r->nvecs, drop_only;
+	unsigned int room, ranges, n;
+	struct pd_mm *m = r->mm;
+	struct pd_req *q = &r->req;
+	u8 *at;
+	int ret;
+
+	/* without pages it need not drop everything */
+	drop_only = q->op == cpu_to_le16(PD_OP_DROP) && !s->npins;
+	room = min_t(unsigned long, READ_ONCE(m->nstale) + 4, PD_DROPS);
+	ret = pd_req_lists(r, room * sizeof(struct pd_range) +
+			      (s->npins + 1) * sizeof(struct pd_pages) +
+			      (vecs ? r->nvecs : 0) * sizeof(struct pd_range));
+	if (!ret)
+		ret = pd_req_reserve(r, how);
+	if (ret)
+		return ret;
+
+	spin_lock(&m->lock);
+	if (m->state != PD_MM_LIVE) {
+		ret = -EIO;
+		goto unlock;
+	}
+	if (s->npins && m->mm && mmu_interval_read_retry(&m->notifier, s->seq)) {
+		ret = PD_AGAIN;
+		goto unlock;
+	}
+	ranges = pd_mm_stale_ranges(m);
+	if (ranges > room && !drop_only) {
+		ret = PD_AGAIN;
+		goto unlock;
+	}
+
+	at = r->lists;
+	n = pd_emit_drops(m, (struct pd_range *)at, room, m->seq + 1);
+	q->ndrops = cpu_to_le32(n);
+	at += n * sizeof(struct pd_range);
+	n = pd_emit_pages(m, s, (struct pd_pages *)at, fault, m->seq + 1);
+	q->npages = cpu_to_le32(n);
+	at += n * sizeof(struct pd_pages);
+	if (vecs) {
+		memcpy(at, r->vecs, r->nvecs * sizeof(*r->vecs));
+		at += r->nvecs * sizeof(*r->vecs);
+		q->nvecs = cpu_to_le32(r->nvecs);
+	}
+	r->lists_len = at - (u8 *)r->lists;
+
+	if (fault && !n) {
+		/* it went in the meantime; what was to be dropped still is */
+		pd_mm_undrop(m, m->seq + 1);
+		ret = PD_AGAIN;
+		goto unlock;
+	}
+	r->seq = m->seq + 1;
+	ret = pd_req_submit(r);
+	if (ret) {
+		pd_mm_undrop(m, r->seq);
+	} else {
+		m->seq++;
+		pd_mm_bound(m);
+		if (!list_empty(&m->dropping) || !list_empty(&m->stale))
+			queue_delayed_work(pd_wq, &m->drop_work, HZ);
+	}
+unlock:
+	spin_unlock(&m->lock);
+	if (ret && r->reserved)
+		pd_req_unreserve(r);
+	return ret;
+}
+
+/* drops stale pages in a message of their own until the rest fits into another */
+static int pd_mm_flush(struct pd_mm *m, enum pd_wait how)
+{
+	struct pd_request *r;
+	unsigned int ranges;
+	long ret;
+
+	for (;;) {
+		spin_lock(&m->lock);
+		ranges = pd_mm_stale_ranges(m);
+		spin_unlock(&m->lock);
+		if (ranges < PD_DROPS)
+			return 0;
+		r = pd_req_new(m->host, PD_OP_DROP, m);
+		if (!r)
+			return -ENOMEM;
+		ret = pd_req_run(&r, how == PD_WAIT_INTR ? PD_WAIT_KILL : how);
+		pd_req_free(r);
+		if (ret < 0)
+			return ret;
+	}
+}
+
+/* may the caller's task have pages of @m shown? */
+static bool pd_mm_is_callers(const struct pd_mm *m)
+{
+	return !m->mm || m->mm == current->mm;
+}
+
+/* can the caller's task answer a fault of @r at @addr? */
+static bool pd_fault_allowed(const struct pd_request *r, unsigned long addr)
+{
+	const struct pd_mm *m = r->mm;
+
+	if (r->nofault || (addr & ~PAGE_MASK) || !pd_mm_is_callers(m))
+		return false;
+	if (!m->mm)
+		return true;
+	return addr < TASK_SIZE_MAX && !(addr >= m->hole && addr < m->hole + m->hole_len);
+}
+
+/*
+ * Answers the fault at @addr in @s's message: with the page, with the mapping of ours that is
+ * there, or with an error. true: prepare it anew, a stack has grown or the like.
+ */
+static bool pd_fault_resolve(struct pd_request *r, struct pd_show *s, unsigned long addr,
+			     bool *touched)
+{
+	char __user *p = (char __user *)addr;
+
+	if (pd_show_has_fault(s))
+		return false;
+	if (r->mm->mm && pd_map_at(r->host, addr, &r->req.u.cont))
+		return false;
+	/* what the kernel does for its own accesses: a stack that grows, for one */
+	if (r->mm->mm && !*touched && !fault_in_readable(p, 1)) {
+		*touched = true;
+		return true;
+	}
+	r->req.u.cont.error = cpu_to_le32(-EFAULT);
+	return false;
+}
+
+static int pd_mm_send_once(struct pd_request *r, enum pd_wait how, unsigned long fault,
+			   bool is_fault, bool *touched)
+{
+	bool allowed = !is_fault || pd_fault_allowed(r, fault);
+	struct pd_mm *m = r->mm;
+	struct pd_show s;
+	int ret;
+
+	if (is_fault) {
+		r->req.u.cont.error = 0;
+		r->req.u.cont.map = 0;
+	}
+	ret = pd_show_init(&s, r, is_fault && allowed, fault >> PAGE_SHIFT);
+	if (ret)
+		goto out;
+	if (allowed && !r->nofault && pd_mm_is_callers(m)) {
+		if (m->mm)
+			pd_mm_revive(m);
+		pd_show_collect(m, r, &s);
+		if (s.nwant && m->mm)
+			pd_show_pin(r, &s);
+		else if (s.nwant)
+			pd_show_bounce(r, &s);
+	}
+	if (is_fault) {
+		if (!allowed)
+			r->req.u.cont.error = cpu_to_le32(-EFAULT);
+		else if (pd_fault_resolve(r, &s, fault, touched))
+			ret = PD_AGAIN;
+	}
+	if (!ret)
+		ret = pd_mm_queue(r, &s,
+				  is_fault && !r->req.u.cont.error && !r->req.u.cont.map, how);
+out:
+	pd_show_exit(&s);
+	return ret;
+}
+
+/**
+ * pd_mm_send() - sends @r's message in its address space's order, with the pages it likely needs
+ * @r: request with an address space
+ * @how: how to wait for a place in the queue
+ * @fault: for an answer to a fault: the address
+ * @is_fault: it is one
+ *
+ * May sleep; must be called by the task whose memory it is, to have pages shown.
+ *
+ * Return: 0 when the host has the message; -EIO, -ENOMEM, -EINTR, -EAGAIN, -ERESTARTSYS.
+ */
+int pd_mm_send(struct pd_request *r, enum pd_wait how, unsigned long fault, bool is_fault)
+{
+	bool drop_only = r->req.op == cpu_to_le16(PD_OP_DROP) && !r->nahead, touched = false;
+	int ret;
+
+	for (;;) {
+		ret = pd_mm_send_once(r, how, fault, is_fault, &touched);
+		if (ret != PD_AGAIN)
+			break;
+		if (fatal_signal_pending(current) && how != PD_WAIT_EXIT) {
+			ret = -EINTR;
+			break;
+		}
+		if (!drop_only) {
+			ret = pd_mm_flush(r->mm, how);
+			if (ret)
+				break;
+		}
+		cond_resched();
+	}
+	if (!ret) {
+		r->host->ops->kick(r->host, r->queue);
+		pd_host_busy(r->host);
+	}
+	return ret;
+}
