@@ -6,8 +6,27 @@ import os
 import subprocess
 from pathlib import Path
 
-from . import cache, initramfs, kernels, paths, qemu, tree
+from . import cache, initramfs, kernels, paths, qemu, tool, tree
 from .say import say
+
+
+def _this_boot(name):
+    """The cache's name for something that holds until the machine boots again."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"probes/{name}-{cache.key(boot)}"
+
+
+def tsc_khz():
+    """The rate of this machine's time stamp counter, for kernels under emulation.
+
+    They see the same counter, and what they find out themselves is wrong by factors when the
+    machine is busy at that moment.
+    """
+    def measure(path):
+        rate = tool.run([initramfs.compiled("tsc")], "measuring the time stamp counter")
+        Path(path).write_text(rate, encoding="ascii")
+
+    return int(cache.item(_this_boot("tsc"), measure).read_text(encoding="ascii"))
 
 
 def choose(wanted):
@@ -18,8 +37,7 @@ def choose(wanted):
 
 
 def _kvm_works():
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    verdict = cache.item(f"probes/kvm-{cache.key(boot)}", _probe)
+    verdict = cache.item(_this_boot("kvm"), _probe)
     return json.loads(verdict.read_text())["works"]
 
 
@@ -42,3 +60,8 @@ def _probe(path):
         works = b"lab: init:" in log.read_bytes()
     say("KVM works here" if works else "KVM does not run stock kernels here: using emulation")
     Path(path).write_text(json.dumps({"works": works}))
+
+
+def kernel_arguments(kind):
+    """What a kernel is told on a machine of this kind ("kvm" or "tcg")."""
+    return f"tsc_early_khz={tsc_khz()}" if kind == "tcg" else ""

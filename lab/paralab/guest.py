@@ -6,12 +6,13 @@ import shlex
 import signal
 
 from . import qemu
+from .accel import kernel_arguments
 from .errors import LabError
 from .host import MOUNT_9P, boot
 from .place import Agent
 
-SOCKET_SECONDS = 15
-NODE_SECONDS = 20
+SOCKET_SECONDS = 30
+NODE_SECONDS = 60
 
 
 class Guest:
@@ -34,7 +35,7 @@ class Guest:
             await self._start_daemon()
         await self._boot()
         await self.place.output(self._setup_script(), "setting up the guest",
-                                timeout=NODE_SECONDS + 60)
+                                timeout=NODE_SECONDS + 180)
 
     async def _start_daemon(self):
         programs, control = self.host.programs, f"{self.host.sockets}/control-{self.number}.sock"
@@ -68,7 +69,7 @@ class Guest:
             disks=host.disks, accel=host.accel, cpus=options.guest_cpus,
             memory=options.guest_memory, memory_folder=host.memory_folder, memory_share=options.guest_memory_share == "on",
             shares={"share": host.share} if host.share else {}, socket=self.socket,
-            extra=options.guest_qemu_args)
+            extra=options.guest_qemu_args, append=kernel_arguments(host.accel))
         await boot(host.place, host.qemu(vm.argv()), self.place,
                    self.run_folder.appender(f"{self.name}-qemu.log"))
 
@@ -108,7 +109,7 @@ done""")
     async def save_dmesg(self):
         """Keeps the whole kernel log, which the console shows only in part."""
         if self.place.vm and self.place.vm.running:
-            text = await self.place.output("dmesg", "reading the kernel log", timeout=20)
+            text = await self.place.output("dmesg", "reading the kernel log", timeout=60)
             (self.run_folder.path / f"{self.name}-dmesg.log").write_text(text)
 
     async def stop_vm(self):

@@ -9,7 +9,7 @@ from .errors import LabError
 from .place import Agent, Machine
 from .say import say
 
-BOOT_SECONDS = 120
+BOOT_SECONDS = 300
 MOUNT_9P = "mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,access=any"
 
 
@@ -93,7 +93,7 @@ class NestedHost:
         vm = qemu.Vm(
             kernel=str(kernel.vmlinux), initrd=str(run.tmp / "host.cpio"),
             log=str(run.path / "host-kernel.log"), accel=kind, memory=options.host_memory,
-            memory_anonymous=True, memory_share=False,
+            memory_anonymous=True, memory_share=False, append=accel.kernel_arguments(kind),
             # Two vCPUs make 7.x kernels oops under emulation.
             cpus=1 if kind == "tcg" and options.host_kernel == "7" else 2,
             disks=[str(tree.image(tree.with_packages(options.install))), str(kernel.image()),

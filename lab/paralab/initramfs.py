@@ -119,19 +119,19 @@ def base(kernel):
 def write(kernel, files, path):
     """Writes an initramfs whose VM finds `files` {name: source path} below /run/lab."""
     archive = Cpio()
-    archive.add("payload/agent", agent().read_bytes())
+    archive.add("payload/agent", compiled("agent").read_bytes())
     for name, source in files.items():
         archive.add(f"payload/{name}", Path(source).read_bytes())
     Path(path).write_bytes(base(kernel).read_bytes() + archive.finish())
 
 
-def agent():
-    """The agent's program, compiled when its source is newer."""
+def compiled(name):
+    """A program out of lab/agent, compiled when its source is new."""
     folder = paths.LAB / "agent"
-    source = (folder / "agent.c").read_text() + (folder / "frames.h").read_text()
+    source = (folder / f"{name}.c").read_text() + (folder / "frames.h").read_text()
 
     def make(path):
         tool.run(["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-static",
-                  "-o", path, folder / "agent.c"], "compiling the lab's agent")
+                  "-o", path, folder / f"{name}.c"], f"compiling the lab's {name}")
 
-    return cache.item(f"agent/{cache.key(source)}", make)
+    return cache.item(f"agent/{name}-{cache.key(source)}", make)

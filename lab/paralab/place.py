@@ -53,7 +53,7 @@ class Place:
         """Starts argv with its stdin a pipe that stays open; returns the Command."""
         raise NotImplementedError
 
-    async def output(self, script, what, timeout=60, env=None):
+    async def output(self, script, what, timeout=180, env=None):
         """Runs a shell script to its end; its output. LabError when it fails."""
         out, err = bytearray(), bytearray()
         command = await self.start(["/bin/sh", "-c", script], env, out.extend, err.extend)

@@ -139,7 +139,7 @@ class Session:
             for guest in self.guests:
                 await guest.save_dmesg()
             if self.options.topology == "nested":
-                text = await self.host.place.output("dmesg", "reading the kernel log", timeout=20)
+                text = await self.host.place.output("dmesg", "reading the kernel log", timeout=60)
                 (self.run_folder.path / "host-dmesg.log").write_text(text)
         except LabError as error:
             warn(str(error))
