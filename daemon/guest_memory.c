@@ -152,6 +152,11 @@ int gmem_set_table(struct guest_memory *g, const struct vhost_memory *table, con
 		}
 		old = find_same(g, r, &st);
 		if (old) {
+			if (kept[old - g->regions]) {
+				log_error("the VMM names the same memory twice");
+				err = -EINVAL;
+				break;
+			}
 			/* the map moves over; what is left behind is not unmapped */
 			kept[old - g->regions] = true;
 			next[n++] = *old;

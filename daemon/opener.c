@@ -12,7 +12,8 @@
 #include "channel.h"
 #include "policy.h"
 
-#define MAX_OPENINGS 1024
+/* of one VM at once */
+#define MAX_OPENINGS 512
 /* Without SA_RESTART and with a handler, it makes a blocked open return. */
 #define INTERRUPT SIGUSR1
 #define ERESTARTSYS_CODE (-512)
@@ -31,7 +32,6 @@ struct opening {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct opening *openings;
-static unsigned int count;
 
 static void interrupted(int signal)
 {
@@ -94,7 +94,6 @@ static void *open_thread(void *arg)
 			*at = o->next;
 			break;
 		}
-	count--;
 	forgotten = o->forgotten;
 	cancelled = o->cancelled;
 	pthread_mutex_unlock(&lock);
@@ -110,6 +109,17 @@ static void *open_thread(void *arg)
 	return NULL;
 }
 
+static unsigned int count(const void *owner)
+{
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&lock);
+	for (struct opening *o = openings; o; o = o->next)
+		n += o->owner == owner;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
 void opener_start(const void *owner, int channel, uint32_t id, const struct device_option *device,
 		  uint32_t oflags)
 {
@@ -118,7 +128,7 @@ void opener_start(const void *owner, int channel, uint32_t id, const struct devi
 	pthread_t thread;
 	int err;
 
-	if (opener_count() >= MAX_OPENINGS) {
+	if (count(owner) >= MAX_OPENINGS) {
 		answer(channel, id, -EBUSY);
 		return;
 	}
@@ -148,7 +158,6 @@ void opener_start(const void *owner, int channel, uint32_t id, const struct devi
 		o->thread = thread;
 		o->next = openings;
 		openings = o;
-		count++;
 	}
 	pthread_mutex_unlock(&lock);
 	pthread_attr_destroy(&attr);
@@ -194,14 +203,4 @@ bool opener_tick(void)
 		}
 	pthread_mutex_unlock(&lock);
 	return again;
-}
-
-unsigned int opener_count(void)
-{
-	unsigned int n;
-
-	pthread_mutex_lock(&lock);
-	n = count;
-	pthread_mutex_unlock(&lock);
-	return n;
 }

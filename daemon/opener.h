@@ -32,7 +32,4 @@ void opener_cancel_all(const void *owner);
 /* Interrupts once more what did not end yet. True: call again in some 10 ms. */
 bool opener_tick(void);
 
-/* The number of openings under way. */
-unsigned int opener_count(void);
-
 #endif

@@ -9,6 +9,7 @@
 #include "devices.h"
 #include "files.h"
 #include "log.h"
+#include "pool.h"
 #include "request.h"
 
 struct opens {
@@ -79,6 +80,13 @@ void opens_cancel(struct opens *o, uint32_t id)
 	send(o, CHANNEL_OPEN_CANCEL, id, 0, 0);
 }
 
+/* Nobody will ever release it. By a thread of its own, since closing may block. */
+static void close_unwanted(struct request *r)
+{
+	close(r->open_fd);
+	request_done(r, -EINTR);
+}
+
 static void answer(struct request *r, int result, int fd)
 {
 	struct device_info device;
@@ -86,6 +94,12 @@ static void answer(struct request *r, int result, int fd)
 
 	if (!result && fd < 0)
 		result = -EIO;
+	if (!result && (r->abandoned || r->s->over)) {
+		r->open_fd = fd;
+		request_get(r);
+		pool_run_aside(r, close_unwanted);
+		return;
+	}
 	if (!result && devices_find(r->w, r->req.u.open.device, &device)) {
 		/* gone meanwhile; its file still is good */
 		memset(&device, 0, sizeof(device));
@@ -94,15 +108,7 @@ static void answer(struct request *r, int result, int fd)
 		result = file_create(r->s, fd, r->req.oflags, device.caching, &f);
 		fd = -1;
 	}
-	if (!result && r->abandoned) {
-		/* nobody will ever release it */
-		struct file *mine = file_take(r->s, f->mf.id);
-
-		if (mine)
-			file_release(mine, NULL);
-		file_put(f);
-		result = -EINTR;
-	} else if (!result) {
+	if (!result) {
 		r->resp.u.open.file = f->mf.id;
 		r->resp.u.open.flags = f->mf.stream ? PD_FILE_STREAM : 0;
 		file_put(f);

@@ -76,7 +76,7 @@ void op_continue(struct request *r)
 		if (r->map && q->map_offset <= r->map->len &&
 		    q->map_len <= r->map->len - q->map_offset) {
 			request_get(r);
-			pool_run_aside(r->w->pool, r, show_map);
+			pool_run_aside(r, show_map);
 			return;
 		}
 		log_limited(LOG_WARNING, "continue names no part of a mapping");

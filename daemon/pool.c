@@ -16,9 +16,8 @@
 #define IDLE_MS 20000
 #define STACK (256 * 1024)
 
-/* A request for the thread aside. */
+/* A request for a thread of its own. */
 struct aside {
-	struct aside *next;
 	struct request *r;
 	void (*run)(struct request *r);
 };
@@ -26,7 +25,6 @@ struct aside {
 /**
  * @idle: threads that wait for kicks, or are about to
  * @total: all that serve queues
- * @aside: a list for the thread of its own
  */
 struct pool {
 	struct worker *w;
@@ -35,14 +33,11 @@ struct pool {
 	unsigned int idle;
 	unsigned int total;
 	unsigned int max;
-	pthread_cond_t aside_cond;
-	struct aside *aside;
-	struct aside **aside_end;
 };
 
 static void *serve_main(void *arg);
 
-static int start_thread(struct pool *p, void *(*main)(void *))
+static int start_thread(void *(*main)(void *), void *arg)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -51,7 +46,7 @@ static int start_thread(struct pool *p, void *(*main)(void *))
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK);
-	err = pthread_create(&thread, &attr, main, p);
+	err = pthread_create(&thread, &attr, main, arg);
 	pthread_attr_destroy(&attr);
 	return -err;
 }
@@ -66,7 +61,7 @@ static bool somebody_idle(struct pool *p)
 		/* counted now, lest two find it missing */
 		p->idle++;
 		p->total++;
-		if (start_thread(p, serve_main)) {
+		if (start_thread(serve_main, p)) {
 			p->idle--;
 			p->total--;
 		}
@@ -88,7 +83,7 @@ static void run(struct pool *p, struct request *r, bool more)
 			pool_poke(p, r->vq->index);
 		r->info->run(r);
 	} else if (needs & MUST_RUN) {
-		pool_run_aside(p, r, r->info->run);
+		pool_run_aside(r, r->info->run);
 		return; /* with our reference */
 	} else {
 		log_limited(LOG_WARNING,
@@ -149,27 +144,15 @@ static void *serve_main(void *arg)
 
 static void *aside_main(void *arg)
 {
-	struct pool *p = arg;
+	struct aside *a = arg;
 
-	for (;;) {
-		struct aside *a;
-
-		pthread_mutex_lock(&p->lock);
-		while (!p->aside)
-			pthread_cond_wait(&p->aside_cond, &p->lock);
-		a = p->aside;
-		p->aside = a->next;
-		if (!p->aside)
-			p->aside_end = &p->aside;
-		pthread_mutex_unlock(&p->lock);
-		a->run(a->r);
-		request_put(a->r);
-		free(a);
-	}
+	a->run(a->r);
+	request_put(a->r);
+	free(a);
 	return NULL;
 }
 
-void pool_run_aside(struct pool *p, struct request *r, void (*run_it)(struct request *r))
+void pool_run_aside(struct request *r, void (*run_it)(struct request *r))
 {
 	struct aside *a = calloc(1, sizeof(*a));
 
@@ -180,11 +163,8 @@ void pool_run_aside(struct pool *p, struct request *r, void (*run_it)(struct req
 	}
 	a->r = r;
 	a->run = run_it;
-	pthread_mutex_lock(&p->lock);
-	*p->aside_end = a;
-	p->aside_end = &a->next;
-	pthread_cond_signal(&p->aside_cond);
-	pthread_mutex_unlock(&p->lock);
+	if (start_thread(aside_main, a))
+		aside_main(a);
 }
 
 struct pool *pool_create(struct worker *w)
@@ -195,11 +175,9 @@ struct pool *pool_create(struct worker *w)
 		return NULL;
 	p->w = w;
 	p->max = w->s.max_inflight + 2;
-	p->aside_end = &p->aside;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->aside_cond, NULL);
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (p->epoll < 0 || start_thread(p, aside_main) || !somebody_idle(p)) {
+	if (p->epoll < 0 || !somebody_idle(p)) {
 		log_error("cannot make threads: %m");
 		return NULL;
 	}

@@ -18,7 +18,7 @@ struct pool *pool_create(struct worker *w);
 void pool_kick_changed(struct pool *p, unsigned int queue, int old, int kick);
 /* Looks at a queue without a kick. */
 void pool_poke(struct pool *p, unsigned int queue);
-/* Runs @run for @r by another thread, with a reference; never refused. */
-void pool_run_aside(struct pool *p, struct request *r, void (*run)(struct request *r));
+/* Runs @run for @r by a thread of its own, which takes over a reference; never refused. */
+void pool_run_aside(struct request *r, void (*run)(struct request *r));
 
 #endif

@@ -40,6 +40,7 @@ struct op_info;
  * @abandoned: nobody waits for it
  * @listed: in the session's table
  * @open_id: what the manager calls its opening
+ * @open_fd: what came of it too late
  * @mop: its part in the mirror layer
  * @drops: lists, behind the struct
  */
@@ -59,6 +60,7 @@ struct request {
 	atomic_bool abandoned;
 	bool listed;
 	uint32_t open_id;
+	int open_fd;
 	struct mm *mm;
 	struct file *file;
 	struct map *map;

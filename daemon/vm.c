@@ -262,7 +262,7 @@ static void open_refused(struct vm *vm, uint32_t id, int result)
 	msg.type = CHANNEL_OPENED;
 	msg.id = id;
 	msg.result = result;
-	channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 1000);
+	channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 0);
 }
 
 bool vm_channel(struct vm *vm, void (*stats)(struct vm *vm, uint32_t id, const char *text))
@@ -414,7 +414,7 @@ void vm_device_changed(struct vm *vm, const char *node, bool present)
 		msg.device_id = d->id;
 		d->id = 0;
 		if (vm->channel >= 0)
-			channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 1000);
+			channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 0);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -135,12 +136,9 @@ static int resume(struct worker *w)
 
 static void manager_gone(struct worker *w)
 {
-	int channel = w->channel;
-
 	log_warning("the manager has gone: open files go on, nothing new can be opened");
-	/* stays open, as a place that nobody else gets; others may be about to send */
+	/* not closed: others may be about to send, and nobody else may get its number */
 	w->channel = -1;
-	(void)channel;
 	opens_hangup(w->opens);
 }
 
@@ -205,6 +203,7 @@ int worker_main(void)
 	int signals;
 	int err;
 
+	prctl(PR_SET_NAME, "paradiced-vm");
 	w->channel = WORKER_CHANNEL;
 	fcntl(WORKER_CHANNEL, F_SETFD, FD_CLOEXEC);
 	pthread_mutex_init(&w->session_lock, NULL);
@@ -255,5 +254,6 @@ int worker_main(void)
 	if (!session_wait(w, END_MS))
 		log_warning("a driver does not end its operations; left to the kernel");
 	stats_send(w, 0);
-	return 0;
+	/* without exit()'s cleaning up: other threads still run */
+	_exit(0);
 }
