@@ -77,6 +77,9 @@ def parse(argv):
         args.share = os.path.realpath(args.share)
         if not os.path.isdir(args.share):
             raise LabError(f"--share: {args.share} is not a folder")
+    if args.share and args.guest_kernel.endswith("-cloud") and args.on == "guest":
+        raise LabError("--share: Debian's cloud kernels have no 9p file system to mount it with; "
+                       f"take --guest-kernel {args.guest_kernel.removesuffix('-cloud')}")
     if args.topology == "local" and args.host_modules:
         raise LabError("--host-modules needs --topology nested: "
                        "modules are loaded into the lab's host, never into this machine")
