@@ -15,10 +15,15 @@ open, and its status is lab/run's. 124: the time limit passed. 125: the lab itse
 PARADICE_SHARE=/share when --share is given. One CMD word with spaces is a shell script."""
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise LabError(f"{message} (see lab/run --help)")
+
+
 def parser():
-    """The argument parser."""
-    p = argparse.ArgumentParser(prog="lab/run", epilog=EPILOG,
-                                description="Runs CMD in a VM that uses a host's devices.")
+    """The argument parser, for all before the "--"."""
+    p = _Parser(prog="lab/run", epilog=EPILOG, usage="lab/run [OPTION…] -- CMD…",
+                description="Runs CMD in a VM that uses a host's devices.")
     add = p.add_argument
     add("--topology", choices=("local", "nested"), default="nested",
         help="local: the guest runs on this machine; nested: in a lab host (default)")
@@ -57,15 +62,16 @@ def parser():
     add("--keep-logs", action="store_true", help="keep the logs of a run that went well too")
     add("--logs", metavar="DIR", help="put the logs there (implies --keep-logs)")
     add("--quiet", action="store_true", help="no progress lines")
-    add("command", nargs="+", metavar="CMD", help="after --")
     return p
 
 
 def parse(argv):
     """The checked options; LabError names what is wrong."""
-    args = parser().parse_args(argv)
-    if args.command[0] == "--":
-        args.command.pop(0)
+    at = argv.index("--") if "--" in argv else len(argv)
+    args = parser().parse_args(argv[:at])
+    args.command = argv[at + 1:]
+    if not args.command:
+        raise LabError("no command: give it behind -- (see lab/run --help)")
     if args.guests < 1:
         raise LabError("--guests: at least 1")
     args.install = [p for p in args.install.replace(",", " ").split() if p]
