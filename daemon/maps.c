@@ -8,8 +8,9 @@
 
 #include "files.h"
 #include "log.h"
+#include "mms.h"
 
-int map_create(struct session *s, struct file *file, const struct pd_req_mmap *req,
+int map_create(struct session *s, struct file *file, uint64_t mm, const struct pd_req_mmap *req,
 	       struct map **out)
 {
 	struct map *m = calloc(1, sizeof(*m));
@@ -25,6 +26,9 @@ int map_create(struct session *s, struct file *file, const struct pd_req_mmap *r
 	m->len = req->len;
 	m->prot = req->prot;
 	m->private = req->flags & PD_MAP_PRIVATE;
+	pthread_mutex_init(&m->place_lock, NULL);
+	m->mm = mm;
+	m->addr = req->addr;
 	pthread_mutex_lock(&s->lock);
 	err = s->over ? -EIO : s->maps.count >= MAX_MAPS ? -ENOMEM : 0;
 	if (!err)
@@ -67,7 +71,46 @@ void map_put(struct map *m)
 	if (atomic_fetch_sub(&m->refs, 1) != 1)
 		return;
 	file_put(m->file);
+	pthread_mutex_destroy(&m->place_lock);
 	free(m);
+}
+
+void map_moved(struct map *m)
+{
+	pthread_mutex_lock(&m->place_lock);
+	m->addr = 0;
+	m->aside = false;
+	pthread_mutex_unlock(&m->place_lock);
+}
+
+bool map_step_aside(struct map *m)
+{
+	struct mm *mm;
+
+	pthread_mutex_lock(&m->place_lock);
+	mm = m->addr && !m->aside ? mm_find(m->s, m->mm) : NULL;
+	if (mm) {
+		m->aside = !mirror_unmap(mm->mirror, m->addr, m->len);
+		mm_put(mm);
+	}
+	pthread_mutex_unlock(&m->place_lock);
+	return mm != NULL;
+}
+
+void map_step_back(struct map *m)
+{
+	struct mirror_op op = { 0 };
+	struct mm *mm;
+
+	pthread_mutex_lock(&m->place_lock);
+	mm = m->addr && m->aside ? mm_find(m->s, m->mm) : NULL;
+	if (mm) {
+		op.m = mm->mirror;
+		if (!mirror_map(&op, &m->file->mf, m->addr, m->len, m->prot, m->private, m->offset))
+			m->aside = false;
+		mm_put(mm);
+	}
+	pthread_mutex_unlock(&m->place_lock);
 }
 
 bool map_is_readonly(pid_t pid, uint64_t addr)

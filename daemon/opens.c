@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "devices.h"
@@ -11,6 +12,7 @@
 #include "log.h"
 #include "pool.h"
 #include "request.h"
+#include "window.h"
 
 struct opens {
 	struct worker *w;
@@ -87,10 +89,25 @@ static void close_unwanted(struct request *r)
 	request_done(r, -EINTR);
 }
 
+/* A driver that says "busy" may mean a window that the VMM has not let go of yet. */
+static void try_again(struct request *r)
+{
+	struct timespec t = { .tv_nsec = 10000000 };
+
+	nanosleep(&t, NULL);
+	opens_start(r->w->opens, r);
+}
+
 static void answer(struct request *r, int result, int fd)
 {
 	struct device_info device;
 	struct file *f;
+
+	if (result == -EBUSY && windows_lingering(r->w->windows) && !r->abandoned && !r->s->over) {
+		request_get(r);
+		pool_run_aside(r, try_again);
+		return;
+	}
 
 	if (!result && fd < 0)
 		result = -EIO;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include "files.h"
 #include "log.h"
@@ -28,6 +29,39 @@ static bool kvm_shows_pfnmap(void)
 	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2)
 		return false;
 	return major > PFNMAP_MAJOR || (major == PFNMAP_MAJOR && minor >= PFNMAP_MINOR);
+}
+
+/* A driver that says "busy" may mean a window that the VMM has not let go of yet. */
+static int64_t map_in_mirror(struct request *r, uint32_t prot)
+{
+	const struct pd_req_mmap *q = &r->req.u.mmap;
+	struct timespec t = { .tv_nsec = 5000000 };
+	int64_t err;
+
+	for (;;) {
+		err = mirror_map(&r->mop, &r->file->mf, q->addr, q->len, prot,
+				 q->flags & PD_MAP_PRIVATE, q->offset);
+		if (err != -EBUSY || !windows_lingering(r->w->windows) || r->abandoned)
+			return err;
+		nanosleep(&t, NULL);
+	}
+}
+
+/*
+ * The driver let the program map it for reading only, for good. The VMM maps for writing always:
+ * would the driver let it?
+ */
+static int judge_readonly(struct request *r)
+{
+	const struct pd_req_mmap *q = &r->req.u.mmap;
+	int64_t err = map_in_mirror(r, PROT_READ | PROT_WRITE);
+
+	if (err) {
+		log_limited(LOG_WARNING,
+			    "mmap refused (ENODEV): the driver lets this memory be mapped for reading only, and the VMM maps device memory for writing, always");
+		return -ENODEV;
+	}
+	return (int)map_in_mirror(r, q->prot);
 }
 
 /* May what the driver mapped be shown to the guest? */
@@ -70,7 +104,7 @@ static bool range_ok(uint64_t addr, uint64_t len, uint64_t offset)
 void op_mmap(struct request *r)
 {
 	const struct pd_req_mmap *q = &r->req.u.mmap;
-	bool private = q->flags & PD_MAP_PRIVATE;
+	bool readonly;
 	struct map *m;
 	int64_t err;
 
@@ -82,14 +116,17 @@ void op_mmap(struct request *r)
 		request_done(r, -ENODEV);
 		return;
 	}
-	err = mirror_map(&r->mop, &r->file->mf, q->addr, q->len, q->prot, private, q->offset);
+	err = map_in_mirror(r, q->prot);
 	if (err) {
 		request_done(r, err);
 		return;
 	}
 	err = judge(r);
+	readonly = !err && map_is_readonly(mirror_pid(r->mm->mirror), q->addr);
+	if (readonly && !(q->prot & PROT_WRITE))
+		err = judge_readonly(r);
 	if (!err)
-		err = map_create(r->s, r->file, q, &m);
+		err = map_create(r->s, r->file, r->req.mm, q, &m);
 	if (err) {
 		mirror_unmap(r->mm->mirror, q->addr, q->len);
 		request_done(r, err);
@@ -98,7 +135,7 @@ void op_mmap(struct request *r)
 	atomic_fetch_add(&r->w->counts.maps, 1);
 	r->resp.u.map.map = m->id;
 	r->resp.u.map.caching = r->file->caching;
-	if (!(q->prot & PROT_WRITE) && map_is_readonly(mirror_pid(r->mm->mirror), q->addr))
+	if (readonly)
 		r->resp.u.map.flags = PD_MAPRESP_READONLY;
 	map_put(m);
 	request_done(r, 0);
@@ -113,6 +150,7 @@ void op_munmap(struct request *r)
 		request_done(r, -EINVAL);
 		return;
 	}
+	map_moved(r->map);
 	request_done(r, mirror_unmap(r->mm->mirror, q->addr, q->len));
 }
 
@@ -128,6 +166,7 @@ void op_mremap(struct request *r)
 		request_done(r, -EINVAL);
 		return;
 	}
+	map_moved(r->map);
 	/* first the old one: a driver may allow one mapping only */
 	err = mirror_unmap(r->mm->mirror, q->old_addr, q->old_len);
 	if (!err)
@@ -163,5 +202,10 @@ void op_window_map(struct request *r)
 
 void op_window_unmap(struct request *r)
 {
-	request_done(r, windows_unmap(r->w->windows, &r->req.u.window));
+	int err = windows_unmap(r->w->windows, &r->req.u.window);
+
+	r->map = map_find(r->s, r->req.u.window.map);
+	if (!err && r->map && r->map->aside && !windows_has(r->w->windows, r->map->id))
+		map_step_back(r->map);
+	request_done(r, err);
 }

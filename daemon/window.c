@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "files.h"
@@ -12,6 +13,9 @@
 #include "maps.h"
 #include "vhost_io.h"
 #include "vm_state.h"
+
+/* How long QEMU may take to let go of memory, with some to spare. */
+#define LINGER_MS 250
 
 struct window {
 	uint64_t offset;
@@ -33,6 +37,7 @@ struct windows {
 	atomic_bool running;
 	struct window list[PD_MAX_WINDOWS];
 	unsigned int n;
+	_Atomic uint64_t ended_ms;
 };
 
 struct windows *windows_create(struct worker *w)
@@ -197,6 +202,12 @@ int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *r
 			pos = lseek(f->mf.fd, 0, SEEK_CUR);
 		err = map_request(ws, VHOST_BACKEND_SHMEM_MAP, &win, m->offset + req->offset,
 				  f->mf.fd);
+		if (err && map_step_aside(m)) {
+			err = map_request(ws, VHOST_BACKEND_SHMEM_MAP, &win, m->offset + req->offset,
+					  f->mf.fd);
+			if (err)
+				map_step_back(m);
+		}
 		if (pos >= 0)
 			lseek(f->mf.fd, pos, SEEK_SET);
 		if (err)
@@ -216,6 +227,19 @@ int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *r
 	return err;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+bool windows_lingering(struct windows *ws)
+{
+	return ws->ended_ms && now_ms() - ws->ended_ms < LINGER_MS;
+}
+
 int windows_unmap(struct windows *ws, const struct pd_req_window *req)
 {
 	int err = -EINVAL;
@@ -229,6 +253,7 @@ int windows_unmap(struct windows *ws, const struct pd_req_window *req)
 		err = map_request(ws, VHOST_BACKEND_SHMEM_UNMAP, &win, 0, -1);
 		ws->list[i] = ws->list[--ws->n];
 		save(ws);
+		ws->ended_ms = now_ms();
 		break;
 	}
 	pthread_mutex_unlock(&ws->lock);

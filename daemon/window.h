@@ -44,5 +44,10 @@ void windows_drop_all(struct windows *ws);
 /* True while a window of the mapping with handle @map is there. */
 bool windows_has(struct windows *ws, uint64_t map);
 unsigned int windows_count(struct windows *ws);
+/*
+ * True shortly after a window has ended: QEMU lets go of the memory some 50 ms after its answer, so
+ * that a driver may still say "busy" for that.
+ */
+bool windows_lingering(struct windows *ws);
 
 #endif

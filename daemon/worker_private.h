@@ -14,7 +14,7 @@
  *	watch.c		readiness and SIGIO of files; events.c: telling the guest
  *	devices.c	the devices of the VM; opens.c: opening them
  *
- * Locks, in this order: a queue's order lock; the session's lock; the windows' lock; the mirror
+ * Locks, in this order: a queue's order lock; the windows' lock; the session's lock; the mirror
  * layer's locks; a request queue's lock (struct virtqueue); the guest memory's. No function of the
  * mirror layer is called under the last two, since it calls request_fault() with locks held.
  */
