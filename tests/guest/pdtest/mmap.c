@@ -276,12 +276,14 @@ static void run_fixed(void)
 static void run_fork(void)
 {
 	int fd = open_dev(O_RDWR), w = open_watcher();
+	int *unmapped = map_shared(sizeof(*unmapped));
 	size_t k;
 
 	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
 		char *p = map_rw(fd, kinds[k].kind, 0, 8);
 		pid_t pid;
 
+		*unmapped = 0;
 		dev_fill(fd, kinds[k].kind, 3, 0, 8 * PAGE);
 		p[0] = p[0];
 		pid = pd_fork();
@@ -300,13 +302,15 @@ static void run_fork(void)
 		/* The child keeps it when the parent lets go. */
 		pid = pd_fork();
 		if (!pid) {
-			nap(60);
+			while (!__atomic_load_n(unmapped, __ATOMIC_SEQ_CST))
+				nap(1);
 			_exit(filled(p, 4, 4 * PAGE) ? 0 : 1);
 		}
 		munmap(p, 8 * PAGE);
 		if (kinds[k].kind != TD_MAP_SHARED)
 			say("%s: free %s", kinds[k].name,
 			    result(ioctl(fd, TD_MAP_FREE, kinds[k].kind)));
+		__atomic_store_n(unmapped, 1, __ATOMIC_SEQ_CST);
 		say("%s: child %d", kinds[k].name, reap(pid));
 		await_count(w, TD_MAPS, 0);
 	}
