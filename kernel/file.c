@@ -58,16 +58,18 @@ void pd_file_put(struct pd_file *pf)
 
 static int pd_file_use(struct pd_file *pf, struct pd_mm *m, bool ioctl)
 {
-	int ret = 0;
+	bool used;
+	int ret;
 
+	if (!pd_mm_use(m))
+		return -ESTALE;
 	xa_lock(&pf->users);
-	if (!xa_load(&pf->users, m->id)) {
-		ret = __xa_insert(&pf->users, m->id, m, GFP_KERNEL);
-		if (!ret)
-			pd_mm_get(m);
-		else if (ret == -EBUSY)
-			ret = 0;
-	}
+	ret = __xa_insert(&pf->users, m->id, m, GFP_KERNEL);
+	if (!ret)
+		pd_mm_get(m);
+	used = !ret;
+	if (ret == -EBUSY)
+		ret = 0; /* it has used it before, or another thread was faster */
 	if (!ret && ioctl && !xa_get_mark(&pf->users, m->id, PD_USED_IOCTL)) {
 		__xa_set_mark(&pf->users, m->id, PD_USED_IOCTL);
 		spin_lock(&m->lock);
@@ -75,6 +77,8 @@ static int pd_file_use(struct pd_file *pf, struct pd_mm *m, bool ioctl)
 		spin_unlock(&m->lock);
 	}
 	xa_unlock(&pf->users);
+	if (!used)
+		pd_mm_unuse(m);
 	return ret;
 }
 
@@ -88,20 +92,26 @@ static int pd_file_use(struct pd_file *pf, struct pd_mm *m, bool ioctl)
  */
 struct pd_mm *pd_file_enter(struct pd_file *pf, bool mmap_locked, bool ioctl)
 {
-	struct pd_mm *m = pd_mm_current(pf->host, mmap_locked);
+	struct pd_mm *m;
 	bool known;
 	int ret;
 
-	if (IS_ERR(m))
-		return m;
-	rcu_read_lock();
-	known = xa_load(&pf->users, m->id) &&
-		(!ioctl || xa_get_mark(&pf->users, m->id, PD_USED_IOCTL));
-	rcu_read_unlock();
-	ret = known ? 0 : pd_file_use(pf, m, ioctl);
-	if (!ret)
-		return m;
-	pd_mm_put(m);
+	do {
+		m = pd_mm_current(pf->host, mmap_locked);
+		if (IS_ERR(m))
+			return m;
+		rcu_read_lock();
+		known = xa_load(&pf->users, m->id) &&
+			(!ioctl || xa_get_mark(&pf->users, m->id, PD_USED_IOCTL));
+		rcu_read_unlock();
+		ret = known ? 0 : pd_file_use(pf, m, ioctl);
+		if (!ret)
+			return m;
+		/* it had no files and is ending: it gets a new one */
+		if (ret == -ESTALE)
+			pd_mm_wait_gone(m, PD_EXIT_WAIT);
+		pd_mm_put(m);
+	} while (ret == -ESTALE);
 	return ERR_PTR(ret);
 }
 
@@ -119,8 +129,10 @@ void pd_file_forget_mm(struct pd_host *host, struct pd_mm *m)
 		if (!xa_get_mark(&pf->users, m->id, PD_USED_IOCTL))
 			old = __xa_erase(&pf->users, m->id);
 		xa_unlock(&pf->users);
-		if (old)
+		if (old) {
+			pd_mm_unuse(old);
 			pd_mm_put(old);
+		}
 	}
 	rcu_read_unlock();
 }
@@ -149,6 +161,7 @@ static void pd_file_free(struct pd_file *pf)
 		}
 		if (last)
 			pd_mm_release_kept(m);
+		pd_mm_unuse(m);
 		pd_mm_put(m);
 	}
 	xa_destroy(&pf->users);
@@ -233,6 +246,9 @@ static int pd_open(struct inode *inode, struct file *file)
 		goto err;
 	}
 	file->private_data = pf;
+	if (current->mm)
+		pd_mm_renew(host, current->mm);
+	pd_mm_renew(host, NULL);
 	/* whether it waits is for the driver to decide */
 	file->f_mode |= FMODE_NOWAIT;
 	return pf->stream ? stream_open(inode, file) : 0;

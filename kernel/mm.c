@@ -14,6 +14,9 @@
 #define PD_HOLE_LAST 0x700000000000ul
 #define PD_HOLE_STEP 0x010000000000ul
 
+/* how long a process without open files keeps its context */
+#define PD_MM_IDLE (10 * HZ)
+
 static LIST_HEAD(pd_mm_list);
 static DEFINE_SPINLOCK(pd_mm_list_lock);
 
@@ -53,6 +56,48 @@ struct pd_mm *pd_mm_find(struct pd_host *host, struct mm_struct *mm)
 	return m;
 }
 
+/* begins the end of @m, whose process may go on; m->lock held */
+static void pd_mm_end(struct pd_mm *m)
+{
+	if (m->state != PD_MM_LIVE)
+		return;
+	m->state = PD_MM_DYING;
+	queue_work(pd_wq, &m->destroy_work);
+}
+
+/* all files have been closed for a while: the process may live long without another */
+static void pd_mm_idle_work(struct work_struct *work)
+{
+	struct pd_mm *m = container_of(to_delayed_work(work), struct pd_mm, idle_work);
+
+	spin_lock(&m->lock);
+	if (!m->files)
+		pd_mm_end(m);
+	spin_unlock(&m->lock);
+}
+
+/* a further file uses @m; false when it is ending */
+bool pd_mm_use(struct pd_mm *m)
+{
+	bool live;
+
+	spin_lock(&m->lock);
+	live = m->state == PD_MM_LIVE;
+	if (live)
+		m->files++;
+	spin_unlock(&m->lock);
+	return live;
+}
+
+/* the opposite */
+void pd_mm_unuse(struct pd_mm *m)
+{
+	spin_lock(&m->lock);
+	if (!--m->files && m->state == PD_MM_LIVE)
+		mod_delayed_work(pd_wq, &m->idle_work, PD_MM_IDLE);
+	spin_unlock(&m->lock);
+}
+
 /* the pages of [range->start, range->end) change: nothing here sleeps */
 static bool pd_mm_invalidate(struct mmu_interval_notifier *mni,
 			     const struct mmu_notifier_range *range, unsigned long cur_seq)
@@ -65,14 +110,10 @@ static bool pd_mm_invalidate(struct mmu_interval_notifier *mni,
 
 	spin_lock(&m->lock);
 	mmu_interval_set_seq(mni, cur_seq);
-	if (range->event == MMU_NOTIFY_RELEASE) {
-		if (m->state == PD_MM_LIVE) {
-			m->state = PD_MM_DYING;
-			queue_work(pd_wq, &m->destroy_work);
-		}
-	} else {
+	if (range->event == MMU_NOTIFY_RELEASE)
+		pd_mm_end(m);
+	else
 		pd_mm_stale_range(m, range->start >> PAGE_SHIFT, (range->end - 1) >> PAGE_SHIFT);
-	}
 	spin_unlock(&m->lock);
 	return true;
 }
@@ -92,6 +133,7 @@ static void pd_mm_destroy_work(struct work_struct *work)
 	if (m->mm)
 		mmu_interval_notifier_remove(&m->notifier);
 	cancel_delayed_work_sync(&m->drop_work);
+	cancel_delayed_work_sync(&m->idle_work);
 
 	if (!m->error) {
 		r = pd_req_new_sure(host, PD_OP_MM_DESTROY, NULL);
@@ -168,6 +210,7 @@ static struct pd_mm *pd_mm_new(struct pd_host *host, struct mm_struct *mm, bool 
 	INIT_LIST_HEAD(&m->dropping);
 	INIT_LIST_HEAD(&m->kept);
 	INIT_DELAYED_WORK(&m->drop_work, pd_mm_drop_work);
+	INIT_DELAYED_WORK(&m->idle_work, pd_mm_idle_work);
 	INIT_WORK(&m->destroy_work, pd_mm_destroy_work);
 	m->id = atomic64_inc_return(&host->next_mm);
 	m->queue = PD_QUEUE_REQUEST +
@@ -243,7 +286,10 @@ static void pd_mm_settle(struct pd_mm *m, int error)
 	wake_up_all(&m->wait);
 }
 
-/* waits until @m is not new any more; takes over the caller's reference where it fails */
+/*
+ * Waits until @m is not new any more; takes over the caller's reference where it fails, with
+ * -ESTALE when it has ended, while the process goes on
+ */
 static struct pd_mm *pd_mm_settled(struct pd_mm *m)
 {
 	enum pd_mm_state state;
@@ -259,12 +305,18 @@ static struct pd_mm *pd_mm_settled(struct pd_mm *m)
 	spin_unlock(&m->lock);
 	if (state == PD_MM_LIVE)
 		return m;
+	if (state == PD_MM_FAILED || READ_ONCE(m->host->stopping) || pd_host_lost(m->host))
+		error = error ?: -EIO;
+	else if (wait_event_killable(m->wait, READ_ONCE(m->state) == PD_MM_GONE))
+		error = -EINTR;
+	else
+		error = -ESTALE;
 	pd_mm_put(m);
-	return ERR_PTR(state == PD_MM_FAILED && error ? error : -EIO);
+	return ERR_PTR(error);
 }
 
-/* the counted context of @mm (NULL: the kernel's), made where there is none */
-static struct pd_mm *pd_mm_obtain(struct pd_host *host, struct mm_struct *mm, bool mmap_locked)
+/* the counted context of @mm (NULL: the kernel's), made where there is none; -ESTALE: once more */
+static struct pd_mm *pd_mm_obtain_once(struct pd_host *host, struct mm_struct *mm, bool mmap_locked)
 {
 	struct pd_mm *m, *old;
 	int ret;
@@ -295,6 +347,16 @@ static struct pd_mm *pd_mm_obtain(struct pd_host *host, struct mm_struct *mm, bo
 		pd_mm_put(m);
 		return ERR_PTR(ret);
 	}
+	return m;
+}
+
+static struct pd_mm *pd_mm_obtain(struct pd_host *host, struct mm_struct *mm, bool mmap_locked)
+{
+	struct pd_mm *m;
+
+	do {
+		m = pd_mm_obtain_once(host, mm, mmap_locked);
+	} while (m == ERR_PTR(-ESTALE));
 	return m;
 }
 
@@ -329,6 +391,35 @@ void pd_mm_wait_gone(struct pd_mm *m, unsigned long timeout)
 		wait_event_timeout(m->wait, READ_ONCE(m->state) == PD_MM_GONE, timeout);
 }
 
+/**
+ * pd_mm_renew() - ends @mm's context where the host knows it no longer
+ * @host: host
+ * @mm: address space, NULL for the kernel's own
+ *
+ * A mirror may have been killed, or the host may have started anew: a process that opens a file
+ * then gets a new one. May sleep.
+ */
+void pd_mm_renew(struct pd_host *host, struct mm_struct *mm)
+{
+	struct pd_mm *m = pd_mm_find(host, mm);
+	struct pd_request *r;
+
+	if (!m)
+		return;
+	if (READ_ONCE(m->suspect) && !pd_host_lost(host)) {
+		WRITE_ONCE(m->suspect, false);
+		r = pd_req_new(host, PD_OP_DROP, m);
+		if (r && pd_req_run(&r, PD_WAIT_KILL) == -EIO && r) {
+			spin_lock(&m->lock);
+			pd_mm_end(m);
+			spin_unlock(&m->lock);
+			pd_mm_wait_gone(m, PD_EXIT_WAIT);
+		}
+		pd_req_free(r);
+	}
+	pd_mm_put(m);
+}
+
 /* ends all of a host's address spaces, while programs that have them may go on; may sleep */
 void pd_mm_destroy_all(struct pd_host *host)
 {
@@ -346,10 +437,7 @@ void pd_mm_destroy_all(struct pd_host *host)
 			return;
 		wait_event(m->wait, READ_ONCE(m->state) != PD_MM_NEW);
 		spin_lock(&m->lock);
-		if (m->state == PD_MM_LIVE) {
-			m->state = PD_MM_DYING;
-			queue_work(pd_wq, &m->destroy_work);
-		}
+		pd_mm_end(m);
 		spin_unlock(&m->lock);
 		wait_event(m->wait, READ_ONCE(m->state) == PD_MM_GONE);
 		pd_mm_put(m);

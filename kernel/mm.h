@@ -74,6 +74,9 @@ enum pd_mm_state {
  * @ioctls: ioctls begun
  * @ioctls_now: ioctls under way
  * @ioctl_files: files that are open and were used for ioctls
+ * @files: files that are open and were used
+ * @suspect: an operation gave EIO: the host may know it no longer
+ * @idle_work: ends it when its files have been closed for a while
  * @drop_work: drops what is stale when no request comes along
  * @destroy_work: ends it
  */
@@ -105,6 +108,9 @@ struct pd_mm {
 	u32 ioctls;
 	u32 ioctls_now;
 	u32 ioctl_files;
+	u32 files;
+	bool suspect;
+	struct delayed_work idle_work;
 	struct delayed_work drop_work;
 	struct work_struct destroy_work;
 };
@@ -116,6 +122,9 @@ struct pd_mm *pd_mm_find(struct pd_host *host, struct mm_struct *mm);
 struct pd_mm *pd_mm_get(struct pd_mm *m);
 void pd_mm_put(struct pd_mm *m);
 void pd_mm_wait_gone(struct pd_mm *m, unsigned long timeout);
+bool pd_mm_use(struct pd_mm *m);
+void pd_mm_unuse(struct pd_mm *m);
+void pd_mm_renew(struct pd_host *host, struct mm_struct *mm);
 void pd_mm_destroy_all(struct pd_host *host);
 int pd_mm_shrinker_init(void);
 void pd_mm_shrinker_exit(void);

@@ -195,8 +195,11 @@ long pd_req_run(struct pd_request **rp, enum pd_wait how)
 			return ret;
 		}
 		pd_req_decode(r);
-		if (r->mm)
+		if (r->mm) {
 			pd_mm_answered(r->mm, r->seq);
+			if (r->result == -EIO)
+				WRITE_ONCE(r->mm->suspect, true);
+		}
 		if (r->status != PD_ST_FAULT)
 			break;
 		if ((how == PD_WAIT_INTR || how == PD_WAIT_KILL) && fatal_signal_pending(current))
