@@ -53,7 +53,7 @@ def fill_share(share):
         shutil.copy2(TOP / "tests/vm" / script, share / "bin")
 
 
-def run_lab(name, args, command, tmp, host_kernel="6.1", check_logs=True, timeout=900):
+def run_lab(name, args, command, tmp, host_kernel="6.1", check_logs=True, timeout=1500):
     """lab/run with the test programs in /share."""
     share = tmp / "share"
     if not share.exists():
