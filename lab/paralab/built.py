@@ -39,3 +39,11 @@ def guest_module(release):
     if not path.exists():
         raise LabError(f"paradice.ko is not built for {release}: run `make modules` first")
     return path
+
+
+def module_needs(path):
+    """Names of the modules that a module file says it depends on."""
+    for entry in Path(path).read_bytes().split(b"\0"):
+        if entry.startswith(b"depends="):
+            return [n for n in entry[len(b"depends="):].decode().split(",") if n]
+    return []

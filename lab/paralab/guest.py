@@ -8,7 +8,7 @@ import signal
 from . import qemu
 from .accel import kernel_arguments
 from .errors import LabError
-from .host import MOUNT_9P, boot
+from .host import boot
 from .place import Agent
 
 SOCKET_SECONDS = 30
@@ -18,7 +18,8 @@ NODE_SECONDS = 60
 class Guest:
     """Guest number `number` on a host."""
 
-    def __init__(self, options, run, host, number):
+    def __init__(self, options, run, host, number, module_needs=()):
+        self.module_needs = module_needs  # modules that paradice.ko depends on
         self.options, self.run_folder, self.host, self.number = options, run, host, number
         self.name = f"guest-{number}"
         self.place = Agent(self.name)
@@ -34,8 +35,9 @@ class Guest:
         if self.options.device:
             await self._start_daemon()
         await self._boot()
-        await self.place.output(self._setup_script(), "setting up the guest",
-                                timeout=NODE_SECONDS + 180)
+        script = self._setup_script()
+        if script:
+            await self.place.output(script, "setting up the guest", timeout=NODE_SECONDS + 180)
 
     async def _start_daemon(self):
         programs, control = self.host.programs, f"{self.host.sockets}/control-{self.number}.sock"
@@ -75,15 +77,14 @@ class Guest:
 
     def _setup_script(self):
         options = self.options
-        lines = ["set -e"]
-        if options.share:
-            lines += ["modprobe 9pnet_virtio", f"{MOUNT_9P} share /share"]
-        if options.device and not options.no_module:
-            ko = "/run/lab/modules/paradice.ko"
-            lines += [f"for d in $(modinfo -F depends {ko} | tr , ' '); do modprobe $d; done",
-                      f"insmod {ko} {options.module_params}"]
-            names = " ".join(shlex.quote(inside) for _path, inside in options.devices)
-            lines.append(f"""\
+        if not options.device or options.no_module:
+            return ""
+        busybox, ko = "/run/lab/busybox", "/run/lab/modules/paradice.ko"
+        names = " ".join(shlex.quote(inside) for _path, inside in options.devices)
+        return f"""\
+set -e
+for m in {' '.join(self.module_needs)}; do [ -d /sys/module/$m ] || modprobe $m; done
+{busybox} insmod {ko} {options.module_params}
 n=0
 for node in {names}; do
 	until [ -e "$node" ]; do
@@ -93,10 +94,9 @@ for node in {names}; do
 			dmesg | grep -i paradice | tail -n 5
 			exit 1
 		fi
-		sleep 0.05
+		{busybox} usleep 50000
 	done
-done""")
-        return "\n".join(lines)
+done"""
 
     async def run(self, command, on_out, on_err):
         """Runs the command to its end; its status."""

@@ -10,7 +10,6 @@ from .place import Agent, Machine
 from .say import say
 
 BOOT_SECONDS = 300
-MOUNT_9P = "mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,access=any"
 
 
 def load_script(modules, own):
@@ -108,8 +107,6 @@ class NestedHost:
         await self.place.output("\n".join([
             "set -e", f"mkdir -p {self.memory_folder} /run/lab/guest {self.programs}",
             f"mount -t tmpfs -o huge=always memory {self.memory_folder}",
-            "modprobe 9pnet_virtio",
-            f"{MOUNT_9P} lab /lab", f"{MOUNT_9P} share /share" if options.share else "",
             "mount -t erofs -o ro /dev/vdc /run/lab/guest",
             "if grep -qw svm /proc/cpuinfo; then modprobe kvm_amd; else modprobe kvm_intel; fi",
         ]), "setting up the host")

@@ -37,7 +37,7 @@ class Vm:
     memory_share: bool = True
     memory_anonymous: bool = False              # for a VM whose memory no daemon maps
     memory_folder: str = ""                     # on tmpfs with huge pages; none: a memfd
-    shares: dict = field(default_factory=dict)  # mount tag: folder
+    shares: dict = field(default_factory=dict)  # name: folder, mounted at /name
     socket: str = ""                            # of paradiced; none: no device
     extra: list = field(default_factory=list)   # further arguments
     append: str = ""                            # further kernel arguments
@@ -54,6 +54,7 @@ class Vm:
         elif self.memory_folder:
             # A memfd is not aligned for huge pages, which spare a nested guest half of its boot.
             backend = f"memory-backend-file,mem-path={self.memory_folder},align=2M"
+        shares = f"lab.9p={','.join(self.shares)}" if self.shares else ""
         argv = [
             "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-bios", FIRMWARE,
@@ -61,7 +62,7 @@ class Vm:
             "-object", f"{backend},id=mem,size={self.memory},share={share}",
             "-machine", "q35,memory-backend=mem,smm=off,vmport=off,graphics=off,sata=off,"
                         "smbus=off",
-            "-append", f"{KERNEL_ARGUMENTS} {self.append}".strip(),
+            "-append", " ".join(f"{KERNEL_ARGUMENTS} {self.append} {shares}".split()),
             "-kernel", self.kernel, "-initrd", self.initrd,
             "-chardev", f"file,id=log,path={self.log}", "-serial", "chardev:log",
             "-chardev", "stdio,id=agent,signal=off", "-device", "virtio-serial-pci",

@@ -50,11 +50,12 @@ class Session:
         """Everything up to the command's end; its status."""
         options = self.options
         guest_kernel = kernels.get(options.guest_kernel)
-        files = {}
+        files, self.module_needs = {}, []
         if options.device and options.on == "guest":
             built.daemon()
             if not options.no_module:
-                files["modules/paradice.ko"] = built.guest_module(guest_kernel.release)
+                files["modules/paradice.ko"] = module = built.guest_module(guest_kernel.release)
+                self.module_needs = built.module_needs(module)
         initrd = self.run_folder.tmp / "guest.cpio"
         initramfs.write(guest_kernel, files, initrd)
         await self.host.start(guest_kernel, initrd)
@@ -83,7 +84,7 @@ class Session:
 
     async def _run_in_guests(self, guest_kernel):
         options = self.options
-        self.guests = [Guest(options, self.run_folder, self.host, n + 1)
+        self.guests = [Guest(options, self.run_folder, self.host, n + 1, self.module_needs)
                        for n in range(options.guests)]
         say(f"booting {len(self.guests)} guest(s): Linux {guest_kernel.release} "
             f"({self.host.accel})")
