@@ -101,9 +101,14 @@ class _MachineCommand(Command):
             pass
 
 
+def die_with_parent():
+    """Between fork and exec: this process is killed when the one that started it ends."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def _in_child():
     os.setsid()
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()
 
 
 class Machine(Place):
