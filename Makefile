@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-fresh check-vm lint format clean
+.PHONY: all setup user modules demo check check-fast check-all check-fresh check-vm lint format clean
 
 all: user modules
 
@@ -34,7 +34,11 @@ check-fast: user
 	@meson test -C $(BUILD) --print-errorlogs
 
 check-vm: user modules
-	@/usr/bin/python3 -m pytest tests/vm $(PYTEST_ARGS)
+	@/usr/bin/python3 -m pytest tests/vm -m "not rest" $(PYTEST_ARGS)
+
+# The whole suite on guests of all kernels.
+check-all: lint check-fast user modules
+	@PARADICE_CHECK=all /usr/bin/python3 -m pytest tests/vm $(PYTEST_ARGS)
 
 # Both commands inside a newly made Debian 12 tree.
 check-fresh: setup

@@ -5,19 +5,20 @@ import difflib
 
 import pytest
 
-from conftest import GUEST_KERNELS, run_lab
+from conftest import ALL, GUEST_KERNELS, run_lab
 
 TESTDEV = ("testdev", "testdev-open", "testdev-hot", "testdev-ctl")
 DEVICES = [f"--device=/dev/{name}" for name in (*TESTDEV, "video0", "net/tun,caps=net_admin")]
 MODULES = "--host-modules=vivid:n_devs=1 testdev tun"
-STEPS = ("testdev", "testdev32", "frames", "stream-mmap", "stream-user", "tun", "counters",
-         "unload")
+STEPS = ["testdev", "frames", "counters"]
+REST = ["testdev32", "stream-mmap", "stream-user", "tun", "testdev-rest", "unload"]
 
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory):
     """The test device's programs, natively."""
-    run = run_lab("host", [MODULES, "--on", "host"], ["/share/bin/battery", "testdev", "testdev32"],
+    run = run_lab("host", [MODULES, "--on", "host"],
+                  ["/share/bin/battery", "testdev", "testdev32", "testdev-rest"],
                   tmp_path_factory.mktemp("host"))
     run.assert_ok()
     return run
@@ -30,7 +31,8 @@ def guest(request, tmp_path_factory):
                    [MODULES, *DEVICES, "--guest-kernel", request.param, "--guest-memory", "640M",
                     "--host-script", "/share/bin/host-side",
                     "--host-after", "ps -eo comm,args > /share/out/left.out"],
-                   ["/share/bin/battery", *STEPS], tmp_path_factory.mktemp("guest"))
+                   ["/share/bin/battery", *STEPS, *(REST if ALL else [])],
+                   tmp_path_factory.mktemp("guest"))
 
 
 def assert_same(host, guest, step):
@@ -47,8 +49,14 @@ def test_testdev_as_on_the_host(host, guest):
     assert_same(host, guest, "testdev")
 
 
+@pytest.mark.rest
 def test_32_bit_program_as_on_the_host(host, guest):
     assert_same(host, guest, "testdev32")
+
+
+@pytest.mark.rest
+def test_the_rest_of_testdev_as_on_the_host(host, guest):
+    assert_same(host, guest, "testdev-rest")
 
 
 def test_every_frame_is_right(guest):
@@ -58,6 +66,7 @@ def test_every_frame_is_right(guest):
         assert f"{method}: 300 frames" in text
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("step", ("stream-mmap", "stream-user"))
 def test_v4l2_ctl_streams(guest, step):
     status, text = guest.step(step)
@@ -65,6 +74,7 @@ def test_v4l2_ctl_streams(guest, step):
     assert text.count("<") == 300, text
 
 
+@pytest.mark.rest
 def test_ping_through_an_interface_made_in_the_guest(guest):
     status, text = guest.step("tun")
     assert status == 0, text
@@ -81,6 +91,7 @@ def test_nothing_stays_pinned(guest):
         assert f"/{name} <==\n0\n" in text, text
 
 
+@pytest.mark.rest
 def test_module_unloads(guest):
     status, text = guest.step("unload")
     assert status == 0, text

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What cannot be as on the host (docs/limits.md) fails with its reason, and the VM lives."""
 
+import pytest
+
 from test_battery import TESTDEV
+
+pytestmark = pytest.mark.rest
 
 
 def test_device_memory_without_pages_before_6_13(lab):

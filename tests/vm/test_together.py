@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several guests, little memory, newer hosts."""
 
+import pytest
+
 from test_battery import DEVICES, TESTDEV, assert_same
 from conftest import run_lab
+
+pytestmark = pytest.mark.rest
 
 TEST_DEVICES = [f"--device=/dev/{name}" for name in TESTDEV]
 
