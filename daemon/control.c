@@ -91,8 +91,7 @@ static void put_vm(FILE *f, const struct vm *vm, const char *stats)
 		put_string(f, vm->devices[i].o->path);
 		fputs(",\"name\":", f);
 		put_string(f, vm->devices[i].o->name);
-		fprintf(f, ",\"present\":%s,\"readonly\":%s}",
-			vm->devices[i].id ? "true" : "false",
+		fprintf(f, ",\"present\":%s,\"readonly\":%s}", vm->devices[i].id ? "true" : "false",
 			vm->devices[i].o->readonly ? "true" : "false");
 	}
 	fprintf(f, "],\"stats\":%s}", stats ? stats : "null");

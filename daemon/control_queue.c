@@ -36,8 +36,9 @@ static int hello(struct worker *w, const struct pd_req_hello *q)
 				     '?';
 	release[sizeof(q->release)] = '\0';
 	if (q->version != PD_VERSION) {
-		log_error("the guest (Linux %s) speaks protocol version %u, this daemon %d: install the same release of Paradice on both sides",
-			  release, q->version, PD_VERSION);
+		log_error(
+			"the guest (Linux %s) speaks protocol version %u, this daemon %d: install the same release of Paradice on both sides",
+			release, q->version, PD_VERSION);
 		return -EPROTO;
 	}
 	s = session_get(w);
@@ -125,9 +126,10 @@ static void serve(struct worker *w, struct request *r)
 		err = hello(w, &q->u.hello);
 	} else if (q->op == PD_OP_PING) {
 		err = 0;
-	} else if (q->op != PD_OP_DEVICE && q->op != PD_OP_MM_CREATE &&
-		   q->op != PD_OP_MM_DESTROY && q->op != PD_OP_CANCEL) {
-		log_limited(LOG_WARNING, "operation %u does not belong on the control queue", q->op);
+	} else if (q->op != PD_OP_DEVICE && q->op != PD_OP_MM_CREATE && q->op != PD_OP_MM_DESTROY &&
+		   q->op != PD_OP_CANCEL) {
+		log_limited(LOG_WARNING, "operation %u does not belong on the control queue",
+			    q->op);
 		atomic_fetch_add(&w->counts.malformed, 1);
 		err = -EINVAL;
 	} else if (!r->s) {
@@ -173,7 +175,7 @@ static int elapsed_ms(const struct timespec *since)
 static void *control_main(void *arg)
 {
 	struct worker *w = arg;
-	struct timespec kicked = { 0 };
+	struct timespec kicked = {0};
 	bool suspicious = false;
 	bool told = false;
 	bool nag = false;
@@ -200,7 +202,8 @@ static void *control_main(void *arg)
 			suspicious = false;
 			told = untouched(w);
 			if (told)
-				log_error("the guest has kicked, but nothing it wrote is seen here: its memory is a private mapping; start the VM with share=on (-object memory-backend-memfd,id=mem,size=...,share=on)");
+				log_error(
+					"the guest has kicked, but nothing it wrote is seen here: its memory is a private mapping; start the VM with share=on (-object memory-backend-memfd,id=mem,size=...,share=on)");
 		}
 		s = session_get(w);
 		nag = s && session_nag(s);
@@ -212,7 +215,7 @@ static void *control_main(void *arg)
 
 int control_queue_start(struct worker *w)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_event ev = {.events = EPOLLIN};
 	pthread_t thread;
 
 	epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -225,7 +228,7 @@ int control_queue_start(struct worker *w)
 
 void control_queue_kick_changed(int old, int kick)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.fd = kick };
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = kick};
 
 	if (old >= 0)
 		epoll_ctl(epoll, EPOLL_CTL_DEL, old, NULL);

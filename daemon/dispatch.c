@@ -13,37 +13,35 @@
 #define MM_OP (FILE_OP | NEED_MM)
 
 static const struct op_info ops[] = {
-	[PD_OP_OPEN] = { "open", NEED_SESSION | TAKES_LISTS | NEVER_BLOCKS, op_open },
-	[PD_OP_RELEASE] = { "release", FILE_OP | MUST_RUN, op_release },
-	[PD_OP_FLUSH] = { "flush", MM_OP | MUST_RUN, op_flush },
-	[PD_OP_READ] = { "read", MM_OP | TAKES_VECS, op_read },
-	[PD_OP_WRITE] = { "write", MM_OP | TAKES_VECS, op_write },
-	[PD_OP_LLSEEK] = { "llseek", FILE_OP, op_llseek },
-	[PD_OP_FSYNC] = { "fsync", FILE_OP, op_fsync },
-	[PD_OP_POLL] = { "poll", FILE_OP, op_poll },
-	[PD_OP_IOCTL] = { "ioctl", MM_OP, op_ioctl },
-	[PD_OP_FASYNC] = { "fasync", FILE_OP, op_fasync },
-	[PD_OP_MMAP] = { "mmap", MM_OP, op_mmap },
-	[PD_OP_MUNMAP] = { "munmap", NEED_SESSION | NEED_MM | TAKES_LISTS | MUST_RUN, op_munmap },
-	[PD_OP_MREMAP] = { "mremap", NEED_SESSION | NEED_MM | TAKES_LISTS | MUST_RUN, op_mremap },
-	[PD_OP_MAP_RELEASE] = { "map_release", NEED_SESSION | TAKES_LISTS | MUST_RUN,
-				op_map_release },
-	[PD_OP_WINDOW_MAP] = { "window_map", NEED_SESSION | TAKES_LISTS, op_window_map },
-	[PD_OP_WINDOW_UNMAP] = { "window_unmap", NEED_SESSION | TAKES_LISTS | MUST_RUN,
-				 op_window_unmap },
-	[PD_OP_DROP] = { "drop", NEED_SESSION | NEED_MM | TAKES_LISTS | NEVER_BLOCKS | NOT_LISTED,
-			 op_nothing },
-	[PD_OP_CONTINUE] = { "continue",
-			     NEED_SESSION | NEED_MM | TAKES_LISTS | NEVER_BLOCKS | NOT_LISTED,
-			     op_continue },
-	[PD_OP_PING] = { "ping", NEVER_BLOCKS | NOT_LISTED, op_nothing },
+	[PD_OP_OPEN] = {"open", NEED_SESSION | TAKES_LISTS | NEVER_BLOCKS, op_open},
+	[PD_OP_RELEASE] = {"release", FILE_OP | MUST_RUN, op_release},
+	[PD_OP_FLUSH] = {"flush", MM_OP | MUST_RUN, op_flush},
+	[PD_OP_READ] = {"read", MM_OP | TAKES_VECS, op_read},
+	[PD_OP_WRITE] = {"write", MM_OP | TAKES_VECS, op_write},
+	[PD_OP_LLSEEK] = {"llseek", FILE_OP, op_llseek},
+	[PD_OP_FSYNC] = {"fsync", FILE_OP, op_fsync},
+	[PD_OP_POLL] = {"poll", FILE_OP, op_poll},
+	[PD_OP_IOCTL] = {"ioctl", MM_OP, op_ioctl},
+	[PD_OP_FASYNC] = {"fasync", FILE_OP, op_fasync},
+	[PD_OP_MMAP] = {"mmap", MM_OP, op_mmap},
+	[PD_OP_MUNMAP] = {"munmap", NEED_SESSION | NEED_MM | TAKES_LISTS | MUST_RUN, op_munmap},
+	[PD_OP_MREMAP] = {"mremap", NEED_SESSION | NEED_MM | TAKES_LISTS | MUST_RUN, op_mremap},
+	[PD_OP_MAP_RELEASE] = {"map_release", NEED_SESSION | TAKES_LISTS | MUST_RUN,
+			       op_map_release},
+	[PD_OP_WINDOW_MAP] = {"window_map", NEED_SESSION | TAKES_LISTS, op_window_map},
+	[PD_OP_WINDOW_UNMAP] = {"window_unmap", NEED_SESSION | TAKES_LISTS | MUST_RUN,
+				op_window_unmap},
+	[PD_OP_DROP] = {"drop", NEED_SESSION | NEED_MM | TAKES_LISTS | NEVER_BLOCKS | NOT_LISTED,
+			op_nothing},
+	[PD_OP_CONTINUE] = {"continue",
+			    NEED_SESSION | NEED_MM | TAKES_LISTS | NEVER_BLOCKS | NOT_LISTED,
+			    op_continue},
+	[PD_OP_PING] = {"ping", NEVER_BLOCKS | NOT_LISTED, op_nothing},
 };
 
 static const char *const control_names[] = {
-	[PD_OP_HELLO] = "hello",
-	[PD_OP_DEVICE] = "device",
-	[PD_OP_MM_CREATE] = "mm_create",
-	[PD_OP_MM_DESTROY] = "mm_destroy",
+	[PD_OP_HELLO] = "hello",	 [PD_OP_DEVICE] = "device",
+	[PD_OP_MM_CREATE] = "mm_create", [PD_OP_MM_DESTROY] = "mm_destroy",
 	[PD_OP_CANCEL] = "cancel",
 };
 
@@ -116,8 +114,9 @@ static int find_all(struct request *r)
 		return 0;
 	r->s = session_get(r->w);
 	if (!r->s) {
-		log_limited(LOG_WARNING,
-			    "the guest goes on after a reset without HELLO; its requests fail (EIO)");
+		log_limited(
+			LOG_WARNING,
+			"the guest goes on after a reset without HELLO; its requests fail (EIO)");
 		return -EIO;
 	}
 	if (q->mm) {
@@ -152,8 +151,8 @@ bool dispatch_prepare(struct request *r)
 	if (!err && r->mm && (q->ndrops || q->npages)) {
 		err = mirror_update(r->mm->mirror, r->drops, q->ndrops, r->pages, q->npages);
 		if (err && err != -EIO)
-			log_limited(LOG_WARNING, "%s: pages for %s: %s", r->info->name,
-				    r->mm->name, strerror(-err));
+			log_limited(LOG_WARNING, "%s: pages for %s: %s", r->info->name, r->mm->name,
+				    strerror(-err));
 		/* the operation it continues must hear of it */
 		if (err && q->op == PD_OP_CONTINUE) {
 			r->req.u.cont.error = (uint32_t)-EFAULT;

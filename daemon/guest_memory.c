@@ -73,17 +73,21 @@ static int judge(const struct vhost_region *r, int fd, struct stat *st)
 	if (!S_ISREG(st->st_mode))
 		return 0;
 	if (fs.f_type == HUGETLBFS_MAGIC) {
-		log_error("the guest's memory is on hugetlbfs, which cannot be shared by single pages: start the VM with -object memory-backend-memfd,share=on,hugetlb=off (transparent huge pages serve as well)");
+		log_error(
+			"the guest's memory is on hugetlbfs, which cannot be shared by single pages: start the VM with -object memory-backend-memfd,share=on,hugetlb=off (transparent huge pages serve as well)");
 		return -EINVAL;
 	}
 	if (fs.f_type != TMPFS_MAGIC)
-		log_limited(LOG_WARNING, "the guest's memory is a file that is not on tmpfs: drivers may be unable to pin it; use -object memory-backend-memfd,share=on");
+		log_limited(
+			LOG_WARNING,
+			"the guest's memory is a file that is not on tmpfs: drivers may be unable to pin it; use -object memory-backend-memfd,share=on");
 	if (!r->size || (r->size | r->gpa | r->mmap_offset) & (PD_PAGE_SIZE - 1) ||
 	    r->gpa + r->size < r->gpa || r->uva + r->size < r->uva ||
 	    r->mmap_offset + r->size < r->size ||
 	    (uint64_t)st->st_size < r->mmap_offset + r->size) {
-		log_error("the VMM describes memory that its file does not have (0x%llx bytes at guest address 0x%llx)",
-			  (unsigned long long)r->size, (unsigned long long)r->gpa);
+		log_error(
+			"the VMM describes memory that its file does not have (0x%llx bytes at guest address 0x%llx)",
+			(unsigned long long)r->size, (unsigned long long)r->gpa);
 		return -EINVAL;
 	}
 	return 1;
@@ -129,7 +133,7 @@ int gmem_set_table(struct guest_memory *g, const struct vhost_memory *table, con
 		   unsigned int nfds)
 {
 	struct region next[VHOST_MAX_REGIONS];
-	bool kept[VHOST_MAX_REGIONS] = { false };
+	bool kept[VHOST_MAX_REGIONS] = {false};
 	unsigned int n = 0;
 	unsigned int used = 0;
 	int err = 0;

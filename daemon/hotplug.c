@@ -25,7 +25,8 @@ struct hotplug *hotplug_open(void)
 	if (h->udev)
 		h->monitor = udev_monitor_new_from_netlink(h->udev, source);
 	if (!h->monitor || udev_monitor_enable_receiving(h->monitor) < 0) {
-		log_warning("cannot hear of devices that come and go (%m); those given stay as they are");
+		log_warning(
+			"cannot hear of devices that come and go (%m); those given stay as they are");
 		hotplug_close(h);
 		return NULL;
 	}

@@ -28,8 +28,8 @@ void *idmap_any(const struct idmap *m);
 void idmap_free(struct idmap *m);
 
 /* Runs the following statement for each pointer @p of @m. */
-#define idmap_for_each(m, i, ptr)                                                                  \
-	for ((i) = 0; (i) < (m)->size; (i)++)                                                      \
+#define idmap_for_each(m, i, ptr)             \
+	for ((i) = 0; (i) < (m)->size; (i)++) \
 		if (((ptr) = (m)->slots[i].id ? (m)->slots[i].p : NULL))
 
 #endif

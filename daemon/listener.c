@@ -28,7 +28,7 @@ static int alive(const struct sockaddr_un *addr)
 
 int listener_open(const char *path, mode_t mode, char *why)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct stat st;
 	mode_t old;
 	int err;
@@ -43,14 +43,17 @@ int listener_open(const char *path, mode_t mode, char *why)
 		int rc;
 
 		if (!S_ISSOCK(st.st_mode)) {
-			snprintf(why, WHY, "%s exists and is not a socket: remove it or choose another path",
+			snprintf(why, WHY,
+				 "%s exists and is not a socket: remove it or choose another path",
 				 path);
 			return -EEXIST;
 		}
 		rc = alive(&addr);
 		if (rc > 0) {
-			snprintf(why, WHY, "%s is in use: another process listens there; end it or choose another path",
-				 path);
+			snprintf(
+				why, WHY,
+				"%s is in use: another process listens there; end it or choose another path",
+				path);
 			return -EADDRINUSE;
 		}
 		if (rc < 0) {

@@ -12,7 +12,7 @@
 
 static char prefix[96] = "paradiced: ";
 static enum log_level threshold = LOG_INFO;
-static const char *const names[] = { "error", "warning", "info", "debug" };
+static const char *const names[] = {"error", "warning", "info", "debug"};
 
 void log_setup(const char *who, enum log_level level)
 {
@@ -43,9 +43,9 @@ static void put(enum log_level level, const char *format, va_list args)
 	size_t n;
 
 	n = (size_t)snprintf(line, sizeof(line), "%s%s", prefix,
-			     level == LOG_ERROR	    ? "error: " :
-			     level == LOG_WARNING   ? "warning: " :
-						      "");
+			     level == LOG_ERROR	  ? "error: " :
+			     level == LOG_WARNING ? "warning: " :
+						    "");
 	errno = saved; /* for %m */
 	vsnprintf(line + n, sizeof(line) - n - 1, format, args);
 	n = strlen(line);

@@ -50,7 +50,8 @@ static void rw(struct request *r, bool write)
 	int64_t ret;
 
 	for (unsigned int i = 0; i < n; i++) {
-		if (r->vecs[i].len > MAX_RW_BYTES || r->vecs[i].addr + r->vecs[i].len < r->vecs[i].addr)
+		if (r->vecs[i].len > MAX_RW_BYTES ||
+		    r->vecs[i].addr + r->vecs[i].len < r->vecs[i].addr)
 			sum = ~0ull >> 1;
 		else
 			sum += r->vecs[i].len;
@@ -64,7 +65,8 @@ static void rw(struct request *r, bool write)
 	r->mop.allowed = r->vecs;
 	r->mop.nallowed = n;
 	if (write)
-		ret = mirror_write(&r->mop, &r->file->mf, r->req.oflags, r->vecs, n, q->pos, q->rwf);
+		ret = mirror_write(&r->mop, &r->file->mf, r->req.oflags, r->vecs, n, q->pos,
+				   q->rwf);
 	else
 		ret = mirror_read(&r->mop, &r->file->mf, r->req.oflags, r->vecs, n, q->pos, q->rwf);
 	if (ret > 0)
@@ -125,7 +127,7 @@ void op_fsync(struct request *r)
 void op_poll(struct request *r)
 {
 	uint32_t want = r->req.u.poll.events;
-	struct pollfd p = { .fd = r->file->mf.fd };
+	struct pollfd p = {.fd = r->file->mf.fd};
 
 	if (!want)
 		want = POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND | POLLWRNORM |

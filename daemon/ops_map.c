@@ -35,7 +35,7 @@ static bool kvm_shows_pfnmap(void)
 static int64_t map_in_mirror(struct request *r, uint32_t prot)
 {
 	const struct pd_req_mmap *q = &r->req.u.mmap;
-	struct timespec t = { .tv_nsec = 5000000 };
+	struct timespec t = {.tv_nsec = 5000000};
 	int64_t err;
 
 	for (;;) {
@@ -57,8 +57,9 @@ static int judge_readonly(struct request *r)
 	int64_t err = map_in_mirror(r, PROT_READ | PROT_WRITE);
 
 	if (err) {
-		log_limited(LOG_WARNING,
-			    "mmap refused (ENODEV): the driver lets this memory be mapped for reading only, and the VMM maps device memory for writing, always");
+		log_limited(
+			LOG_WARNING,
+			"mmap refused (ENODEV): the driver lets this memory be mapped for reading only, and the VMM maps device memory for writing, always");
 		return -ENODEV;
 	}
 	return (int)map_in_mirror(r, q->prot);
@@ -72,24 +73,27 @@ static int judge(struct request *r)
 	int kind;
 
 	if (r->file->access == O_RDONLY) {
-		log_limited(LOG_WARNING,
-			    "mmap refused (ENODEV): a file opened for reading only cannot be mapped into a VM; open it for reading and writing");
+		log_limited(
+			LOG_WARNING,
+			"mmap refused (ENODEV): a file opened for reading only cannot be mapped into a VM; open it for reading and writing");
 		return -ENODEV;
 	}
 	kind = mirror_map_kind(&r->mop, q->addr, q->len);
 	if (kind < 0)
 		return kind;
 	if (kind & MIRROR_MAP_SIGBUS) {
-		log_limited(LOG_WARNING,
-			    "mmap refused (ENODEV): the driver gives SIGBUS for part of the %llu bytes, which would end the VM",
-			    (unsigned long long)q->len);
+		log_limited(
+			LOG_WARNING,
+			"mmap refused (ENODEV): the driver gives SIGBUS for part of the %llu bytes, which would end the VM",
+			(unsigned long long)q->len);
 		return -ENODEV;
 	}
 	if ((kind & MIRROR_MAP_PFN) && !r->w->s.allow_pfnmap && !kvm_shows_pfnmap()) {
 		uname(&u);
-		log_limited(LOG_WARNING,
-			    "mmap refused (ENODEV): this device memory has no page references (VM_PFNMAP), and KVM of Linux %s would end the VM when it is touched; Linux %d.%d or newer on the host shows it (--allow-pfnmap for VMs without KVM)",
-			    u.release, PFNMAP_MAJOR, PFNMAP_MINOR);
+		log_limited(
+			LOG_WARNING,
+			"mmap refused (ENODEV): this device memory has no page references (VM_PFNMAP), and KVM of Linux %s would end the VM when it is touched; Linux %d.%d or newer on the host shows it (--allow-pfnmap for VMs without KVM)",
+			u.release, PFNMAP_MAJOR, PFNMAP_MINOR);
 		return -ENODEV;
 	}
 	return 0;

@@ -47,13 +47,15 @@ int policy_describe(const struct device_option *d, struct device_info *info, cha
 		return -err;
 	}
 	if (!S_ISCHR(st.st_mode)) {
-		snprintf(why, WHY, "%s is not a character device but a %s; only character devices can be shared",
-			 d->path,
-			 S_ISBLK(st.st_mode)  ? "block device" :
-			 S_ISDIR(st.st_mode)  ? "directory" :
-			 S_ISREG(st.st_mode)  ? "regular file" :
-			 S_ISFIFO(st.st_mode) ? "FIFO" :
-						"socket");
+		snprintf(
+			why, WHY,
+			"%s is not a character device but a %s; only character devices can be shared",
+			d->path,
+			S_ISBLK(st.st_mode)  ? "block device" :
+			S_ISDIR(st.st_mode)  ? "directory" :
+			S_ISREG(st.st_mode)  ? "regular file" :
+			S_ISFIFO(st.st_mode) ? "FIFO" :
+					       "socket");
 		return -EINVAL;
 	}
 	if (faccessat(AT_FDCWD, d->path, mode, AT_EACCESS) &&

@@ -26,8 +26,8 @@ int policy_describe(const struct device_option *d, struct device_info *info, cha
 int policy_open(const struct device_option *d, uint32_t oflags);
 
 /* Flags that a guest may open with; the rest is dropped. */
-#define POLICY_OPEN_FLAGS                                                                          \
-	(PD_O_ACCMODE | PD_O_EXCL | PD_O_TRUNC | PD_O_APPEND | PD_O_NONBLOCK | PD_O_DSYNC |        \
+#define POLICY_OPEN_FLAGS                                                                   \
+	(PD_O_ACCMODE | PD_O_EXCL | PD_O_TRUNC | PD_O_APPEND | PD_O_NONBLOCK | PD_O_DSYNC | \
 	 PD_O_DIRECT | PD_O_SYNC)
 
 #endif

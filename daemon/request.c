@@ -29,7 +29,7 @@ static void give(struct worker *w, struct virtqueue *q, struct reply *reply,
 	struct {
 		struct pd_resp resp;
 		struct pd_device device;
-	} out = { .resp = *resp };
+	} out = {.resp = *resp};
 	uint32_t len = sizeof(out.resp);
 
 	if (device) {
@@ -137,7 +137,7 @@ void request_done(struct request *r, int64_t result)
 
 bool request_fault(struct request *r, uint64_t addr, bool write)
 {
-	struct pd_resp resp = { .status = PD_ST_FAULT };
+	struct pd_resp resp = {.status = PD_ST_FAULT};
 	bool asked = false;
 
 	resp.u.fault.addr = addr;
@@ -216,8 +216,8 @@ void request_abandon(struct request *r)
 static void refuse(struct worker *w, struct virtqueue *q, const struct vq_chain *c, uint64_t tag,
 		   int result)
 {
-	struct pd_resp resp = { .status = PD_ST_DONE, .result = (uint64_t)(int64_t)result };
-	struct reply reply = { .present = true, .head = c->head, .generation = q->generation };
+	struct pd_resp resp = {.status = PD_ST_DONE, .result = (uint64_t)(int64_t)result};
+	struct reply reply = {.present = true, .head = c->head, .generation = q->generation};
 
 	reply.tag = tag;
 	reply.room = c->write_len;
@@ -229,16 +229,16 @@ static void refuse(struct worker *w, struct virtqueue *q, const struct vq_chain 
 	pthread_mutex_unlock(&q->lock);
 }
 
-#define MALFORMED(w, q, c, req, result, ...)                                                       \
-	do {                                                                                       \
-		log_limited(LOG_WARNING, __VA_ARGS__);                                             \
-		refuse(w, q, c, (req)->tag, result);                                               \
-		return NULL;                                                                       \
+#define MALFORMED(w, q, c, req, result, ...)           \
+	do {                                           \
+		log_limited(LOG_WARNING, __VA_ARGS__); \
+		refuse(w, q, c, (req)->tag, result);   \
+		return NULL;                           \
 	} while (0)
 
 static struct request *read_request(struct worker *w, struct virtqueue *q, const struct vq_chain *c)
 {
-	struct pd_req req = { 0 };
+	struct pd_req req = {0};
 	uint64_t lists;
 	struct request *r;
 	uint64_t want;
@@ -246,8 +246,8 @@ static struct request *read_request(struct worker *w, struct virtqueue *q, const
 
 	if (c->read_len < sizeof(req))
 		MALFORMED(w, q, c, &req, -EINVAL,
-			  "queue %u: a request of %llu bytes, shorter than its head (%zu)", q->index,
-			  (unsigned long long)c->read_len, sizeof(req));
+			  "queue %u: a request of %llu bytes, shorter than its head (%zu)",
+			  q->index, (unsigned long long)c->read_len, sizeof(req));
 	gmem_rdlock(w->mem);
 	err = vq_read(w->mem, c->seg, c->nread, 0, &req, sizeof(req));
 	gmem_unlock(w->mem);
@@ -255,10 +255,11 @@ static struct request *read_request(struct worker *w, struct virtqueue *q, const
 		MALFORMED(w, q, c, &req, -EINVAL, "queue %u: a request outside the guest's memory",
 			  q->index);
 	if (req.ndrops > PD_MAX_DROPS || req.npages > PD_MAX_PAGES || req.nvecs > PD_MAX_VECS)
-		MALFORMED(w, q, c, &req, -E2BIG,
-			  "queue %u: a request with %u drops, %u pages, %u vecs (at most %u, %u, %u)",
-			  q->index, req.ndrops, req.npages, req.nvecs, PD_MAX_DROPS, PD_MAX_PAGES,
-			  PD_MAX_VECS);
+		MALFORMED(
+			w, q, c, &req, -E2BIG,
+			"queue %u: a request with %u drops, %u pages, %u vecs (at most %u, %u, %u)",
+			q->index, req.ndrops, req.npages, req.nvecs, PD_MAX_DROPS, PD_MAX_PAGES,
+			PD_MAX_VECS);
 	lists = (uint64_t)req.ndrops * sizeof(struct pd_range) +
 		(uint64_t)req.npages * sizeof(struct pd_pages) +
 		(uint64_t)req.nvecs * sizeof(struct pd_range);
@@ -268,10 +269,11 @@ static struct request *read_request(struct worker *w, struct virtqueue *q, const
 			  (unsigned long long)c->read_len, (unsigned long long)sizeof(req) + lists);
 	want = sizeof(struct pd_resp) + (req.op == PD_OP_DEVICE ? sizeof(struct pd_device) : 0);
 	if (c->write_len < want || c->nwrite > REPLY_SEGMENTS)
-		MALFORMED(w, q, c, &req, -EINVAL,
-			  "queue %u: a request with room of %llu bytes in %u pieces for its answer (%llu needed)",
-			  q->index, (unsigned long long)c->write_len, c->nwrite,
-			  (unsigned long long)want);
+		MALFORMED(
+			w, q, c, &req, -EINVAL,
+			"queue %u: a request with room of %llu bytes in %u pieces for its answer (%llu needed)",
+			q->index, (unsigned long long)c->write_len, c->nwrite,
+			(unsigned long long)want);
 	if (!req.tag)
 		MALFORMED(w, q, c, &req, -EINVAL, "queue %u: a request with tag 0", q->index);
 
@@ -343,9 +345,9 @@ void request_fail_old(struct worker *w, struct virtqueue *q)
 	gmem_rdlock(w->mem);
 	vq_recover(q);
 	while (vq_recover_next(q, w->mem, &c) == 1) {
-		struct pd_resp resp = { .status = PD_ST_DONE, .result = (uint64_t)(int64_t)-EIO };
-		struct pd_event lost = { .type = PD_EV_POLL, .lost = 1 };
-		struct pd_req req = { 0 };
+		struct pd_resp resp = {.status = PD_ST_DONE, .result = (uint64_t)(int64_t)-EIO};
+		struct pd_event lost = {.type = PD_EV_POLL, .lost = 1};
+		struct pd_req req = {0};
 		const void *out = &resp;
 		uint32_t len = sizeof(resp);
 

@@ -23,9 +23,9 @@
 
 #define BIT(n) (1ull << (n))
 
-#define FEATURES                                                                                   \
-	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_RING_F_INDIRECT_DESC) | \
-	 BIT(VHOST_F_PROTOCOL_FEATURES))
+#define FEATURES                                                  \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX) | \
+	 BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VHOST_F_PROTOCOL_FEATURES))
 
 static uint64_t features;
 static uint64_t protocol;
@@ -108,7 +108,8 @@ static int set_mem_table(struct worker *w, const struct vhost_memory *t, const i
 	}
 	if (!err && !gmem_present(w->mem)) {
 		if (!said)
-			log_error("the VMM shares none of the guest's memory: start the VM with share=on (QEMU: -object memory-backend-memfd,id=mem,size=...,share=on -machine memory-backend=mem)");
+			log_error(
+				"the VMM shares none of the guest's memory: start the VM with share=on (QEMU: -object memory-backend-memfd,id=mem,size=...,share=on -machine memory-backend=mem)");
 		said = true;
 	}
 	return err;
@@ -233,7 +234,7 @@ static void get_config(const struct worker *w, struct vhost_message *msg)
 		.num_request_queues = w->s.queues,
 		.max_inflight = w->s.max_inflight,
 	};
-	uint8_t space[VHOST_CONFIG_MAX] = { 0 };
+	uint8_t space[VHOST_CONFIG_MAX] = {0};
 	uint32_t offset = msg->u.config.offset;
 	uint32_t size = msg->u.config.size;
 
@@ -437,8 +438,8 @@ bool vhost_user_serve(struct worker *w)
 	log_debug("vhost-user message %u, %u bytes, %u descriptors", msg.head.request,
 		  msg.head.size, nfds);
 	w->state->serving = msg.head.request + 1;
-	need_reply = msg.head.flags & VHOST_FLAG_NEED_REPLY &&
-		     protocol & BIT(VHOST_PROTOCOL_REPLY_ACK);
+	need_reply =
+		msg.head.flags & VHOST_FLAG_NEED_REPLY && protocol & BIT(VHOST_PROTOCOL_REPLY_ACK);
 	keep(w, &msg, fds, nfds);
 	err = serve(w, &msg, fds, nfds);
 	/* SET_MEM_TABLE's are taken over whole */

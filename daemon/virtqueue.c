@@ -34,8 +34,8 @@ int vq_resolve(struct virtqueue *q, struct guest_memory *g)
 	q->desc = gmem_uva(g, q->uva.desc, n * sizeof(struct vring_desc));
 	q->avail = gmem_uva(g, q->uva.avail, 4 + 2 * n + 2);
 	q->used = gmem_uva(g, q->uva.used, 4 + sizeof(struct vring_used_elem) * n + 2);
-	if (!n || !q->desc || !q->avail || !q->used ||
-	    ((uintptr_t)q->desc & 15) || ((uintptr_t)q->avail & 1) || ((uintptr_t)q->used & 3)) {
+	if (!n || !q->desc || !q->avail || !q->used || ((uintptr_t)q->desc & 15) ||
+	    ((uintptr_t)q->avail & 1) || ((uintptr_t)q->used & 3)) {
 		q->desc = NULL;
 		q->avail = NULL;
 		q->used = NULL;
@@ -102,7 +102,7 @@ static const char *add_segment(struct guest_memory *g, struct vq_chain *c,
 	/* pieces that cross from one region to the next are found out when they are copied */
 	if (d->addr + d->len < d->addr || !gmem_gpa(g, d->addr, &avail))
 		return "a descriptor that is not in the guest's memory";
-	c->seg[c->nread + c->nwrite] = (struct vq_segment){ .gpa = d->addr, .len = d->len };
+	c->seg[c->nread + c->nwrite] = (struct vq_segment){.gpa = d->addr, .len = d->len};
 	if (d->flags & VRING_DESC_F_WRITE) {
 		c->nwrite++;
 		c->write_len += d->len;
@@ -120,7 +120,7 @@ static const char *walk_indirect(struct guest_memory *g, struct vq_chain *c,
 				 const struct vring_desc *table)
 {
 	uint32_t n = table->len / sizeof(struct vring_desc);
-	struct vq_segment seg = { .gpa = table->addr, .len = table->len };
+	struct vq_segment seg = {.gpa = table->addr, .len = table->len};
 	uint32_t i = 0;
 
 	if (!n || table->len % sizeof(struct vring_desc) || n > VQ_MAX_SIZE)
@@ -159,8 +159,9 @@ static const char *walk(struct virtqueue *q, struct guest_memory *g, struct vq_c
 		memcpy(&d, &q->desc[i], sizeof(d));
 		atomic_signal_fence(memory_order_seq_cst); /* d is our copy from here on */
 		if (d.flags & VRING_DESC_F_INDIRECT)
-			why = d.flags & VRING_DESC_F_NEXT ? "an indirect descriptor with a next one" :
-							    walk_indirect(g, c, &d);
+			why = d.flags & VRING_DESC_F_NEXT ?
+				      "an indirect descriptor with a next one" :
+				      walk_indirect(g, c, &d);
 		else
 			why = add_segment(g, c, &d);
 		if (why)

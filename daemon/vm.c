@@ -111,7 +111,7 @@ static int send_device(struct vm *vm, unsigned int index, const struct device_in
 
 static int send_start(struct vm *vm, const struct host *host)
 {
-	int fds[4] = { vm->conn, host->program, vm->state, host->uffd };
+	int fds[4] = {vm->conn, host->program, vm->state, host->uffd};
 	struct channel_msg msg;
 	char why[256];
 	int err;
@@ -152,8 +152,8 @@ static int send_start(struct vm *vm, const struct host *host)
 /* In the child: becomes the worker program, with the channel as descriptor 3 and nothing else. */
 static void __attribute__((noreturn)) exec_worker(int channel, char *title)
 {
-	char *const argv[] = { title, (char *)WORKER_ARGUMENT, NULL };
-	char *const envp[] = { NULL };
+	char *const argv[] = {title, (char *)WORKER_ARGUMENT, NULL};
+	char *const envp[] = {NULL};
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -225,8 +225,9 @@ void vm_accept(struct vm *vm, const struct host *host)
 
 	if (vm->worker) {
 		if (!vm->waiting_logged)
-			log_warning("VM '%s': a second VMM connects to %s; it waits until the first has gone",
-				    vm->o->name, vm->o->socket);
+			log_warning(
+				"VM '%s': a second VMM connects to %s; it waits until the first has gone",
+				vm->o->name, vm->o->socket);
 		vm->waiting_logged = true;
 		return;
 	}
@@ -274,7 +275,8 @@ bool vm_channel(struct vm *vm, void (*stats)(struct vm *vm, uint32_t id, const c
 
 	if (n <= 0) {
 		if (n < 0 && n != -EAGAIN)
-			log_error("VM '%s': the worker's channel: %s", vm->o->name, strerror((int)-n));
+			log_error("VM '%s': the worker's channel: %s", vm->o->name,
+				  strerror((int)-n));
 		return false;
 	}
 	if (msg.type == CHANNEL_KEEP && vm->keep) {
@@ -333,7 +335,7 @@ static void write_stats(const struct vm *vm)
 /* A worker that died is replaced, unless that happens all the time or there is nobody to serve. */
 static bool replace_worker(struct vm *vm, const struct host *host)
 {
-	struct pollfd p = { .fd = vm->conn, .events = POLLRDHUP };
+	struct pollfd p = {.fd = vm->conn, .events = POLLRDHUP};
 	struct timespec now;
 	int err;
 
@@ -344,7 +346,8 @@ static bool replace_worker(struct vm *vm, const struct host *host)
 		vm->deaths = 0;
 	vm->last_death = now.tv_sec;
 	if (++vm->deaths > DEATHS) {
-		log_error("VM '%s': its workers die one after the other; the VMM is let go", vm->o->name);
+		log_error("VM '%s': its workers die one after the other; the VMM is let go",
+			  vm->o->name);
 		return false;
 	}
 	err = start_worker(vm, host);

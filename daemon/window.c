@@ -88,10 +88,11 @@ bool windows_possible(struct windows *ws)
 	if (ws->w->s.window_size && ws->shmem && ws->fd >= 0)
 		return true;
 	if (!atomic_exchange(&said, true))
-		log_warning("mmap of device files is refused (ENODEV): %s",
-			    ws->w->s.window_size ?
-				    "the VMM has no vhost-user shared memory regions (QEMU has them from 11.1 on)" :
-				    "--window is 0");
+		log_warning(
+			"mmap of device files is refused (ENODEV): %s",
+			ws->w->s.window_size ?
+				"the VMM has no vhost-user shared memory regions (QEMU has them from 11.1 on)" :
+				"--window is 0");
 	return false;
 }
 
@@ -126,7 +127,7 @@ static int request(struct windows *ws, struct vhost_message *msg, int pass)
 static int map_request(struct windows *ws, uint32_t what, const struct window *win,
 		       uint64_t fd_offset, int fd)
 {
-	struct vhost_message msg = { .head = { .request = what, .size = sizeof(msg.u.map) } };
+	struct vhost_message msg = {.head = {.request = what, .size = sizeof(msg.u.map)}};
 
 	msg.u.map = (struct vhost_shmem_map){
 		.shmid = PD_WINDOW_SHMID,
@@ -145,7 +146,7 @@ static int map_request(struct windows *ws, uint32_t what, const struct window *w
 static int settle(struct windows *ws)
 {
 	struct vhost_message msg = {
-		.head = { .request = VHOST_BACKEND_SHARED_OBJECT_REMOVE, .size = 16 },
+		.head = {.request = VHOST_BACKEND_SHARED_OBJECT_REMOVE, .size = 16},
 	};
 	int err;
 
@@ -161,7 +162,7 @@ static void save(struct windows *ws)
 	struct vm_state *s = ws->w->state;
 
 	for (unsigned int i = 0; i < ws->n; i++)
-		s->windows[i] = (struct window_state){ ws->list[i].offset, ws->list[i].len };
+		s->windows[i] = (struct window_state){ws->list[i].offset, ws->list[i].len};
 	s->nwindows = ws->n;
 }
 
@@ -170,13 +171,13 @@ void windows_recover(struct windows *ws)
 	const struct vm_state *s = ws->w->state;
 
 	for (unsigned int i = 0; i < s->nwindows && i < PD_MAX_WINDOWS; i++)
-		ws->list[ws->n++] = (struct window){ .offset = s->windows[i].offset,
-						     .len = s->windows[i].len };
+		ws->list[ws->n++] =
+			(struct window){.offset = s->windows[i].offset, .len = s->windows[i].len};
 }
 
 int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *req)
 {
-	struct window win = { .offset = req->window, .len = req->len, .map = m->id };
+	struct window win = {.offset = req->window, .len = req->len, .map = m->id};
 	struct file *f = m->file;
 	off_t pos = -1;
 	int err = 0;
@@ -203,18 +204,19 @@ int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *r
 		err = map_request(ws, VHOST_BACKEND_SHMEM_MAP, &win, m->offset + req->offset,
 				  f->mf.fd);
 		if (err && map_step_aside(m)) {
-			err = map_request(ws, VHOST_BACKEND_SHMEM_MAP, &win, m->offset + req->offset,
-					  f->mf.fd);
+			err = map_request(ws, VHOST_BACKEND_SHMEM_MAP, &win,
+					  m->offset + req->offset, f->mf.fd);
 			if (err)
 				map_step_back(m);
 		}
 		if (pos >= 0)
 			lseek(f->mf.fd, pos, SEEK_SET);
 		if (err)
-			log_limited(LOG_WARNING,
-				    "the VMM refuses to map %llu bytes of a device at %#llx of the window: %s",
-				    (unsigned long long)win.len, (unsigned long long)win.offset,
-				    strerror(-err));
+			log_limited(
+				LOG_WARNING,
+				"the VMM refuses to map %llu bytes of a device at %#llx of the window: %s",
+				(unsigned long long)win.len, (unsigned long long)win.offset,
+				strerror(-err));
 	}
 	if (!err) {
 		ws->list[ws->n++] = win;

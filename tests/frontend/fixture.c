@@ -9,12 +9,9 @@
 struct fixture *fixture_begin(const struct fe_options *o, const char *const *args)
 {
 	const char *all[32] = {
-		"--device", "/dev/zero",
-		"--device", "/dev/null",
-		"--device", "/dev/ptmx",
-		"--device", "/dev/zero,as=/dev/zero-ro,ro",
-		"--device", "/dev/full",
-		"--device", "/dev/net/tun,caps=net_admin",
+		"--device", "/dev/zero", "--device", "/dev/null",
+		"--device", "/dev/ptmx", "--device", "/dev/zero,as=/dev/zero-ro,ro",
+		"--device", "/dev/full", "--device", "/dev/net/tun,caps=net_admin",
 	};
 	struct fixture *x = calloc(1, sizeof(*x));
 	unsigned int n = 12;

@@ -21,10 +21,6 @@
 #define RING_BYTES 0x10000ull
 #define FRAMES_AT (4ull << 20 >> PD_PAGE_SHIFT)
 
-#define DESC(q) ((q)->base)
-#define AVAIL(q) ((q)->base + FE_RING * 16)
-#define USED(q) ((q)->base + 0x4000)
-
 static void die(const char *what)
 {
 	perror(what);
@@ -33,7 +29,7 @@ static void die(const char *what)
 
 void fe_open(struct fe *f, const struct fe_daemon *d)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
 	memset(f, 0, sizeof(*f));
 	f->backend = f->memfd = -1;
@@ -60,13 +56,13 @@ int64_t fe_message(struct fe *f, uint32_t request, const void *payload, uint32_t
 		   const int *fds, unsigned int nfds, struct vhost_message *reply)
 {
 	static struct vhost_message own;
-	struct vhost_header head = { .request = request, .flags = VHOST_VERSION, .size = size };
-	struct iovec iov[2] = { { &head, sizeof(head) }, { (void *)payload, size } };
+	struct vhost_header head = {.request = request, .flags = VHOST_VERSION, .size = size};
+	struct iovec iov[2] = {{&head, sizeof(head)}, {(void *)payload, size}};
 	union {
 		char buf[CMSG_SPACE(sizeof(int) * VHOST_MAX_REGIONS)];
 		struct cmsghdr align;
-	} control = { 0 };
-	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
+	} control = {0};
+	struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
 	int got[VHOST_MAX_FDS];
 	unsigned int n;
 
@@ -165,19 +161,18 @@ void fe_start_rings(struct fe *f, bool fresh)
 {
 	struct vhost_memory table = {
 		.nregions = 1,
-		.regions = { { .gpa = 0, .size = FE_MEMORY, .uva = FE_UVA } },
+		.regions = {{.gpa = 0, .size = FE_MEMORY, .uva = FE_UVA}},
 	};
 
 	if (fe_message(f, VHOST_SET_FEATURES, &f->features, 8, NULL, 0, NULL))
 		die("SET_FEATURES");
-	if (f->memfd >= 0 &&
-	    fe_message(f, VHOST_SET_MEM_TABLE, &table, 8 + sizeof(table.regions[0]), &f->memfd, 1,
-		       NULL))
+	if (f->memfd >= 0 && fe_message(f, VHOST_SET_MEM_TABLE, &table,
+					8 + sizeof(table.regions[0]), &f->memfd, 1, NULL))
 		die("SET_MEM_TABLE");
 	for (uint32_t i = 0; i < FE_QUEUES; i++) {
 		struct fe_queue *q = &f->q[i];
-		struct vhost_vring_state state = { .index = i, .num = FE_RING };
-		struct vhost_vring_addr addr = { .index = i };
+		struct vhost_vring_state state = {.index = i, .num = FE_RING};
+		struct vhost_vring_addr addr = {.index = i};
 		uint64_t index = i;
 
 		if (fresh) {
@@ -193,9 +188,9 @@ void fe_start_rings(struct fe *f, bool fresh)
 			q->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 			q->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		}
-		addr.desc = FE_UVA + DESC(q);
-		addr.avail = FE_UVA + AVAIL(q);
-		addr.used = FE_UVA + USED(q);
+		addr.desc = FE_UVA + FE_DESC(q);
+		addr.avail = FE_UVA + FE_AVAIL(q);
+		addr.used = FE_UVA + FE_USED(q);
 		fe_message(f, VHOST_SET_VRING_NUM, &state, sizeof(state), NULL, 0, NULL);
 		state.num = q->avail;
 		fe_message(f, VHOST_SET_VRING_BASE, &state, sizeof(state), NULL, 0, NULL);
@@ -210,7 +205,7 @@ void fe_start_rings(struct fe *f, bool fresh)
 void fe_stop_rings(struct fe *f)
 {
 	for (uint32_t i = 0; i < FE_QUEUES; i++) {
-		struct vhost_vring_state state = { .index = i };
+		struct vhost_vring_state state = {.index = i};
 		struct vhost_message reply;
 
 		fe_message(f, VHOST_SET_VRING_ENABLE, &state, sizeof(state), NULL, 0, NULL);
@@ -225,10 +220,10 @@ void fe_stop_rings(struct fe *f)
 void fe_connect(struct fe *f, const struct fe_daemon *d, const struct fe_options *o)
 {
 	static const struct fe_options none;
-	struct vhost_config config = { .size = sizeof(struct pd_config) };
-	struct pd_req hello = { .op = PD_OP_HELLO, .u.hello = { .version = PD_VERSION } };
+	struct vhost_config config = {.size = sizeof(struct pd_config)};
+	struct pd_req hello = {.op = PD_OP_HELLO, .u.hello = {.version = PD_VERSION}};
 	struct vhost_message reply;
-	struct fe_call c = { 0 };
+	struct fe_call c = {0};
 	uint64_t protocol;
 	int64_t err;
 
@@ -255,8 +250,8 @@ void fe_connect(struct fe *f, const struct fe_daemon *d, const struct fe_options
 	protocol = (uint64_t)fe_message(f, VHOST_GET_PROTOCOL_FEATURES, NULL, 0, NULL, 0, NULL);
 	if (o->no_shmem)
 		protocol &= ~(1ull << VHOST_PROTOCOL_SHMEM | 1ull << VHOST_PROTOCOL_SHARED_OBJECT |
-				 1ull << VHOST_PROTOCOL_BACKEND_REQ |
-				 1ull << VHOST_PROTOCOL_BACKEND_SEND_FD);
+			      1ull << VHOST_PROTOCOL_BACKEND_REQ |
+			      1ull << VHOST_PROTOCOL_BACKEND_SEND_FD);
 	if (fe_message(f, VHOST_SET_PROTOCOL_FEATURES, &protocol, 8, NULL, 0, NULL))
 		die("SET_PROTOCOL_FEATURES");
 	f->protocol = protocol;
@@ -316,386 +311,4 @@ uint64_t fe_frames(struct fe *f, unsigned int n)
 void *fe_frame(struct fe *f, uint64_t frame)
 {
 	return f->mem + (frame << PD_PAGE_SHIFT);
-}
-
-/* Puts a chain of one readable and one writable descriptor; returns its head. */
-static uint16_t put(struct fe *f, unsigned int queue, uint64_t in, uint32_t in_len, uint64_t out,
-		    uint32_t out_len)
-{
-	struct fe_queue *q = &f->q[queue];
-	struct vring_desc *desc = (void *)(f->mem + DESC(q));
-	struct vring_avail *avail = (void *)(f->mem + AVAIL(q));
-	struct vring_used *used = (void *)(f->mem + USED(q));
-	uint16_t *avail_event = (uint16_t *)&used->ring[FE_RING];
-	uint16_t head;
-	uint16_t old;
-	bool kick;
-
-	pthread_mutex_lock(&q->lock);
-	if (!q->nfree) {
-		fprintf(stderr, "queue %u is full\n", queue);
-		abort();
-	}
-	head = q->free[--q->nfree];
-	q->done[head] = false;
-	if (in_len)
-		desc[head] = (struct vring_desc){ in, in_len,
-						  out_len ? VRING_DESC_F_NEXT : 0,
-						  (uint16_t)(head + 1) };
-	if (out_len)
-		desc[in_len ? head + 1 : head] =
-			(struct vring_desc){ out, out_len, VRING_DESC_F_WRITE, 0 };
-	avail->ring[q->avail % FE_RING] = head;
-	old = q->avail++;
-	atomic_thread_fence(memory_order_release);
-	*(volatile uint16_t *)&avail->idx = q->avail;
-	atomic_thread_fence(memory_order_seq_cst);
-	if (f->features & 1ull << VIRTIO_RING_F_EVENT_IDX)
-		kick = (uint16_t)(q->avail - *(volatile uint16_t *)avail_event - 1) <
-		       (uint16_t)(q->avail - old);
-	else
-		kick = !(*(volatile uint16_t *)&used->flags & VRING_USED_F_NO_NOTIFY);
-	pthread_mutex_unlock(&q->lock);
-	if (kick)
-		eventfd_write(q->kick, 1);
-	return head;
-}
-
-/* by the queue's lock */
-static void take_used(struct fe *f, struct fe_queue *q)
-{
-	struct vring_used *used = (void *)(f->mem + USED(q));
-	struct vring_avail *avail = (void *)(f->mem + AVAIL(q));
-
-	for (;;) {
-		while (q->used != *(volatile uint16_t *)&used->idx) {
-			struct vring_used_elem e;
-
-			atomic_thread_fence(memory_order_acquire);
-			e = used->ring[q->used % FE_RING];
-			if (e.id >= FE_RING) {
-				fprintf(stderr, "a used id of %u\n", e.id);
-				abort();
-			}
-			q->used++;
-			q->done[e.id] = true;
-			q->used_len[e.id] = e.len;
-		}
-		*(volatile uint16_t *)&avail->ring[FE_RING] = q->used;
-		atomic_thread_fence(memory_order_seq_cst);
-		if (q->used == *(volatile uint16_t *)&used->idx)
-			return;
-	}
-}
-
-/* Waits for the chain with this head. Returns its length or -ETIME. */
-static int64_t wait_head(struct fe *f, unsigned int queue, uint16_t head, int ms)
-{
-	struct fe_queue *q = &f->q[queue];
-	struct timespec begin;
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	for (;;) {
-		struct pollfd p = { .fd = q->call, .events = POLLIN };
-		eventfd_t v;
-		int64_t len = -1;
-		long left;
-
-		pthread_mutex_lock(&q->lock);
-		take_used(f, q);
-		if (q->done[head]) {
-			q->done[head] = false;
-			q->free[q->nfree++] = head;
-			len = q->used_len[head];
-		}
-		pthread_mutex_unlock(&q->lock);
-		if (len >= 0)
-			return len;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		left = ms - ((now.tv_sec - begin.tv_sec) * 1000 +
-			     (now.tv_nsec - begin.tv_nsec) / 1000000);
-		if (left <= 0)
-			return -ETIME;
-		/* others may have taken the interrupt that was ours */
-		poll(&p, 1, left > 20 ? 20 : (int)left);
-		eventfd_read(q->call, &v);
-	}
-}
-
-static void submit(struct fe *f, struct fe_call *c, unsigned int queue, const void *bytes,
-		   size_t len, size_t room)
-{
-	size_t need = ((len + 63) & ~63ull) + room;
-
-	/* one page-aligned buffer per call, for the request and behind it the answer */
-	c->page = 0;
-	pthread_mutex_lock(&f->maps_lock);
-	if (need <= PD_PAGE_SIZE && f->nsmall)
-		c->page = f->small[--f->nsmall];
-	pthread_mutex_unlock(&f->maps_lock);
-	if (!c->page)
-		c->page = fe_frames(f, (unsigned int)((need + PD_PAGE_SIZE - 1) / PD_PAGE_SIZE));
-	c->small = need <= PD_PAGE_SIZE;
-	c->buffer = c->page << PD_PAGE_SHIFT;
-	memcpy(f->mem + c->buffer, bytes, len);
-	c->queue = queue;
-	c->head = put(f, queue, c->buffer, (uint32_t)len,
-		      c->buffer + ((len + 63) & ~63ull), (uint32_t)room);
-	c->buffer += (len + 63) & ~63ull;
-}
-
-void fe_submit_raw(struct fe *f, struct fe_call *c, unsigned int queue, const void *bytes,
-		   size_t len, size_t room)
-{
-	submit(f, c, queue, bytes, len, room);
-}
-
-void fe_submit(struct fe *f, struct fe_call *c, unsigned int queue, struct pd_req *req,
-	       const struct pd_range *drops, const struct pd_pages *pages,
-	       const struct pd_range *vecs)
-{
-	size_t ld = req->ndrops * sizeof(*drops);
-	size_t lp = req->npages * sizeof(*pages);
-	size_t lv = req->nvecs * sizeof(*vecs);
-	uint8_t *bytes = malloc(sizeof(*req) + ld + lp + lv);
-	uint8_t *at = bytes + sizeof(*req);
-
-	if (!req->tag)
-		req->tag = __atomic_fetch_add(&f->next_tag, 1, __ATOMIC_RELAXED);
-	c->tag = c->first_tag = req->tag;
-	memcpy(bytes, req, sizeof(*req));
-	if (ld)
-		memcpy(at, drops, ld);
-	if (lp)
-		memcpy(at + ld, pages, lp);
-	if (lv)
-		memcpy(at + ld + lp, vecs, lv);
-	submit(f, c, queue, bytes, sizeof(*req) + ld + lp + lv,
-	       sizeof(struct pd_resp) + (req->op == PD_OP_DEVICE ? sizeof(struct pd_device) : 0));
-	free(bytes);
-}
-
-int64_t fe_wait_raw(struct fe *f, struct fe_call *c, int ms)
-{
-	int64_t len = wait_head(f, c->queue, c->head, ms);
-
-	if (len < 0)
-		return len;
-	c->len = len;
-	memset(&c->resp, 0, sizeof(c->resp));
-	if (len >= (int64_t)sizeof(c->resp))
-		memcpy(&c->resp, f->mem + c->buffer, sizeof(c->resp));
-	if (len >= (int64_t)(sizeof(c->resp) + sizeof(c->device)))
-		memcpy(&c->device, f->mem + c->buffer + sizeof(c->resp), sizeof(c->device));
-	pthread_mutex_lock(&f->maps_lock);
-	if (c->small && f->nsmall < FE_SMALL)
-		f->small[f->nsmall++] = c->page;
-	pthread_mutex_unlock(&f->maps_lock);
-	if (len >= (int64_t)sizeof(c->resp) && c->tag && c->resp.tag != c->tag) {
-		fprintf(stderr, "an answer to %llu instead of %llu\n",
-			(unsigned long long)c->resp.tag, (unsigned long long)c->tag);
-		abort();
-	}
-	return (int64_t)c->resp.result;
-}
-
-void fe_continue(struct fe *f, struct fe_call *c, int error, const struct pd_pages *pages,
-		 unsigned int npages, const struct pd_req_continue *map)
-{
-	struct pd_req req = { .op = PD_OP_CONTINUE, .mm = c->mm->id, .npages = npages };
-	uint64_t first = c->first_tag;
-
-	if (map)
-		req.u.cont = *map;
-	req.u.cont.tag = first;
-	req.u.cont.error = (uint32_t)error;
-	fe_submit(f, c, c->queue, &req, NULL, pages, NULL);
-	c->first_tag = first;
-}
-
-static struct fe_page *find_page(struct fe_mm *mm, uint64_t addr)
-{
-	for (struct fe_page *p = mm->pages; p; p = p->next)
-		if (p->addr == (addr & ~(uint64_t)(PD_PAGE_SIZE - 1)))
-			return p;
-	return NULL;
-}
-
-int64_t fe_wait(struct fe *f, struct fe_call *c, int ms)
-{
-	for (;;) {
-		int64_t ret = fe_wait_raw(f, c, ms);
-		struct fe_page *page;
-		struct pd_pages run;
-
-		if (ret == -ETIME || c->resp.status != PD_ST_FAULT)
-			return ret;
-		c->mm->faults++;
-		page = find_page(c->mm, c->resp.u.fault.addr);
-		if (!page || (c->resp.u.fault.flags & PD_FAULT_WRITE && !page->write)) {
-			fe_continue(f, c, -EFAULT, NULL, 0, NULL);
-			continue;
-		}
-		run = (struct pd_pages){ page->addr, page->frame, 1,
-					 page->write ? PD_PAGES_WRITE : 0 };
-		fe_continue(f, c, 0, &run, 1, NULL);
-	}
-}
-
-int64_t fe_control(struct fe *f, struct pd_req *req, struct fe_call *c)
-{
-	fe_submit(f, c, PD_QUEUE_CONTROL, req, NULL, NULL, NULL);
-	return fe_wait(f, c, 5000);
-}
-
-int64_t fe_call(struct fe *f, struct fe_mm *mm, struct pd_req *req, const struct pd_range *vecs)
-{
-	struct fe_call c = { .mm = mm };
-
-	req->mm = mm ? mm->id : 0;
-	fe_submit(f, &c, mm ? mm->queue : PD_QUEUE_REQUEST, req, NULL, NULL, vecs);
-	return fe_wait(f, &c, 5000);
-}
-
-int64_t fe_mm_create(struct fe *f, struct fe_mm *mm)
-{
-	struct pd_req req = {
-		.op = PD_OP_MM_CREATE,
-		.u.mm_create = { .hole = FE_HOLE, .hole_len = PD_HOLE_SIZE, .pid = 4711,
-				 .comm = "prog" },
-	};
-	struct fe_call c = { 0 };
-
-	memset(mm, 0, sizeof(*mm));
-	mm->id = req.mm = f->next_mm++;
-	mm->queue = (unsigned int)(PD_QUEUE_REQUEST + mm->id % (FE_QUEUES - PD_QUEUE_REQUEST));
-	return fe_control(f, &req, &c);
-}
-
-int64_t fe_mm_destroy(struct fe *f, struct fe_mm *mm)
-{
-	struct pd_req req = { .op = PD_OP_MM_DESTROY, .mm = mm->id };
-	struct fe_call c = { 0 };
-
-	while (mm->pages) {
-		struct fe_page *p = mm->pages;
-
-		mm->pages = p->next;
-		free(p);
-	}
-	return fe_control(f, &req, &c);
-}
-
-void fe_mm_add(struct fe *f, struct fe_mm *mm, uint64_t addr, unsigned int n, bool write)
-{
-	uint64_t frame = fe_frames(f, n);
-
-	for (unsigned int i = 0; i < n; i++) {
-		struct fe_page *p = calloc(1, sizeof(*p));
-
-		if (!p)
-			die("calloc");
-		p->addr = addr + (uint64_t)i * PD_PAGE_SIZE;
-		p->frame = frame + i;
-		p->write = write;
-		p->next = mm->pages;
-		mm->pages = p;
-	}
-}
-
-void *fe_mm_at(struct fe *f, struct fe_mm *mm, uint64_t addr)
-{
-	struct fe_page *p = find_page(mm, addr);
-
-	return p ? (uint8_t *)fe_frame(f, p->frame) + addr % PD_PAGE_SIZE : NULL;
-}
-
-int64_t fe_dev_open(struct fe *f, uint32_t device, uint32_t oflags)
-{
-	struct pd_req req = { .op = PD_OP_OPEN, .oflags = oflags, .u.open.device = device };
-	struct fe_call c = { 0 };
-	int64_t ret;
-
-	fe_submit(f, &c, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
-	ret = fe_wait(f, &c, 5000);
-	return ret < 0 ? ret : (int64_t)c.resp.u.open.file;
-}
-
-int64_t fe_release(struct fe *f, uint64_t file)
-{
-	struct pd_req req = { .op = PD_OP_RELEASE, .file = file };
-
-	return fe_call(f, NULL, &req, NULL);
-}
-
-static int64_t rw(struct fe *f, struct fe_mm *mm, uint16_t op, uint64_t file, uint64_t addr,
-		  uint64_t len)
-{
-	struct pd_req req = { .op = op, .file = file, .nvecs = 1, .oflags = 2 };
-	struct pd_range vec = { addr, len };
-
-	return fe_call(f, mm, &req, &vec);
-}
-
-int64_t fe_read(struct fe *f, struct fe_mm *mm, uint64_t file, uint64_t addr, uint64_t len)
-{
-	return rw(f, mm, PD_OP_READ, file, addr, len);
-}
-
-int64_t fe_write(struct fe *f, struct fe_mm *mm, uint64_t file, uint64_t addr, uint64_t len)
-{
-	return rw(f, mm, PD_OP_WRITE, file, addr, len);
-}
-
-int64_t fe_ioctl(struct fe *f, struct fe_mm *mm, uint64_t file, uint32_t cmd, uint64_t arg)
-{
-	struct pd_req req = { .op = PD_OP_IOCTL, .file = file, .oflags = 2,
-			      .u.ioctl = { .arg = arg, .cmd = cmd } };
-
-	return fe_call(f, mm, &req, NULL);
-}
-
-int64_t fe_cancel(struct fe *f, uint64_t tag, uint32_t flags)
-{
-	struct pd_req req = { .op = PD_OP_CANCEL, .u.cancel = { .tag = tag, .flags = flags } };
-	struct fe_call c = { 0 };
-
-	return fe_control(f, &req, &c);
-}
-
-void fe_post_events(struct fe *f, unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		uint64_t at = fe_frames(f, 1) << PD_PAGE_SHIFT;
-
-		put(f, PD_QUEUE_EVENT, 0, 0, at, sizeof(struct pd_event));
-	}
-}
-
-int fe_event(struct fe *f, struct pd_event *ev, int ms)
-{
-	struct fe_queue *q = &f->q[PD_QUEUE_EVENT];
-	struct vring_desc *desc = (void *)(f->mem + DESC(q));
-
-	for (int waited = 0;; waited += 5) {
-		struct pollfd p = { .fd = q->call, .events = POLLIN };
-		eventfd_t v;
-
-		pthread_mutex_lock(&q->lock);
-		take_used(f, q);
-		for (uint16_t head = 0; head < FE_RING; head++)
-			if (q->done[head]) {
-				q->done[head] = false;
-				q->free[q->nfree++] = head;
-				memcpy(ev, f->mem + desc[head].addr, sizeof(*ev));
-				pthread_mutex_unlock(&q->lock);
-				return 0;
-			}
-		pthread_mutex_unlock(&q->lock);
-		if (waited >= ms)
-			return -ETIME;
-		poll(&p, 1, 5);
-		eventfd_read(q->call, &v);
-	}
 }

@@ -26,6 +26,11 @@
 #define FE_HOLE 0x300000000000ull
 #define FE_SMALL 1024
 
+/* The parts of a ring in the memory file */
+#define FE_DESC(q) ((q)->base)
+#define FE_AVAIL(q) ((q)->base + FE_RING * 16)
+#define FE_USED(q) ((q)->base + 0x4000)
+
 /* A daemon under test. */
 struct fe_daemon {
 	pid_t pid;

@@ -16,7 +16,7 @@ static char dir[64];
 /* Runs paradiced with @args; returns its status, what it said in @said. */
 static int run(const char *const *args, char *said, size_t size, uid_t uid)
 {
-	const char *argv[24] = { getenv("PARADICED") };
+	const char *argv[24] = {getenv("PARADICED")};
 	int status = -1;
 	size_t n = 0;
 	ssize_t got;
@@ -36,7 +36,7 @@ static int run(const char *const *args, char *said, size_t size, uid_t uid)
 		if (uid && (chdir("/") || setgid(uid) || setuid(uid)))
 			_exit(126);
 		/* by descriptor: another user may not reach a build tree */
-		fexecve(self, (char *const *)argv, (char *const[]){ NULL });
+		fexecve(self, (char *const *)argv, (char *const[]){NULL});
 		_exit(127);
 	}
 	close(p[1]);
@@ -58,12 +58,12 @@ static void expect(const char *const *args, int status, const char *text)
 			 text, said);
 }
 
-#define EXPECT(status, text, ...) expect((const char *const[]){ __VA_ARGS__, NULL }, status, text)
+#define EXPECT(status, text, ...) expect((const char *const[]){__VA_ARGS__, NULL}, status, text)
 
 static void test_usage(void **state)
 {
 	(void)state;
-	expect((const char *const[]){ NULL }, 2, "no VM given");
+	expect((const char *const[]){NULL}, 2, "no VM given");
 	EXPECT(2, "unknown option '--bogus'", "--bogus");
 	EXPECT(2, "--vm needs a value", "--vm");
 	EXPECT(2, "'stray' is not an option", "--vm", "a", "stray");
@@ -84,11 +84,13 @@ static void test_usage(void **state)
 	EXPECT(2, "unknown option 'rw'", "--vm", "a", "--device", "/dev/zero,rw");
 	EXPECT(2, "no such capability", "--vm", "a", "--device", "/dev/zero,caps=fly");
 	EXPECT(2, "begins with /dev/", "--vm", "a", "--device", "/dev/zero,as=/etc/passwd");
-	EXPECT(2, "cannot be a name in the guest", "--vm", "a", "--device", "/dev/zero,as=/dev/../x");
+	EXPECT(2, "cannot be a name in the guest", "--vm", "a", "--device",
+	       "/dev/zero,as=/dev/../x");
 	EXPECT(2, "does not begin with a path", "--vm", "a", "--device", "zero");
-	EXPECT(2, "has a /dev/zero already", "--vm", "a", "--device", "/dev/zero", "--device", "/dev/zero");
-	EXPECT(2, "have the same --socket", "--vm", "a", "--socket", "/tmp/x", "--device", "/dev/zero",
-	       "--vm", "b", "--socket", "/tmp/x", "--device", "/dev/zero");
+	EXPECT(2, "has a /dev/zero already", "--vm", "a", "--device", "/dev/zero", "--device",
+	       "/dev/zero");
+	EXPECT(2, "have the same --socket", "--vm", "a", "--socket", "/tmp/x", "--device",
+	       "/dev/zero", "--vm", "b", "--socket", "/tmp/x", "--device", "/dev/zero");
 	EXPECT(0, "paradiced ", "--version");
 	EXPECT(0, "Usage: paradiced", "--help");
 }
@@ -100,7 +102,7 @@ static void test_devices(void **state)
 	(void)state;
 	snprintf(socket, sizeof(socket), "%s/s", dir);
 	snprintf(control, sizeof(control), "%s/c", dir);
-#define DEVICE(text, device)                                                                       \
+#define DEVICE(text, device) \
 	EXPECT(1, text, "--control", control, "--vm", "a", "--socket", socket, "--device", device)
 	DEVICE("/dev/nope: No such file or directory (is the device there", "/dev/nope,as=/dev/x");
 	DEVICE("is not a character device but a block device", "/dev/loop0");
@@ -116,8 +118,12 @@ static void test_without_permission(void **state)
 	char user[64] = "/tmp/paradice-test-user-XXXXXX";
 	char socket[96];
 	/* a "mirror" that another user may read, too; it never gets to run */
-	const char *args[] = { "--control", "/tmp/paradice-test-none/c", "--mirror", "/bin/true",
-			       "--vm", "a", "--socket", socket, "--device", "/dev/net/tun", NULL };
+	const char *args[] = {"--control", "/tmp/paradice-test-none/c",
+			      "--mirror",  "/bin/true",
+			      "--vm",	   "a",
+			      "--socket",  socket,
+			      "--device",  "/dev/net/tun",
+			      NULL};
 
 	(void)state;
 	assert_non_null(mkdtemp(user));
@@ -145,8 +151,8 @@ static void test_sockets(void **state)
 	snprintf(control, sizeof(control), "%s/c", dir);
 	EXPECT(1, "is in use: another process listens there", "--control", control, "--vm", "a",
 	       "--socket", x->d.socket, "--device", "/dev/zero");
-	EXPECT(1, "is in use: another process listens there", "--control", x->d.control, "--vm", "a",
-	       "--socket", control, "--device", "/dev/zero");
+	EXPECT(1, "is in use: another process listens there", "--control", x->d.control, "--vm",
+	       "a", "--socket", control, "--device", "/dev/zero");
 	snprintf(file, sizeof(file), "%s/file", dir);
 	fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	close(fd);
@@ -165,10 +171,10 @@ static void test_sockets(void **state)
 static void test_stale_socket_is_replaced(void **state)
 {
 	struct fe_daemon d;
-	const char *const args[] = { "--device", "/dev/zero", NULL };
+	const char *const args[] = {"--device", "/dev/zero", NULL};
 	char said[1024];
-	char *argv[] = { "--control", d.control, "--vm", "b", "--socket", d.socket, "--device",
-			 "/dev/zero", "--once", NULL };
+	char *argv[] = {"--control", d.control,	 "--vm",      "b",	"--socket",
+			d.socket,    "--device", "/dev/zero", "--once", NULL};
 	struct fe f;
 	int status;
 	pid_t pid;
