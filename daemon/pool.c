@@ -95,6 +95,20 @@ static void run(struct pool *p, struct request *r, bool more)
 	request_put(r);
 }
 
+/*
+ * Waits for a queue's order lock; false when another thread waits for it already, which will see
+ * whatever is in the ring by now. More of them would only contend: the lock is not fair, and every
+ * kick would add one.
+ */
+static bool get_in_line(struct worker *w, unsigned int index)
+{
+	if (atomic_exchange(&w->in_line[index], true))
+		return false;
+	pthread_mutex_lock(&w->order[index]);
+	atomic_exchange(&w->in_line[index], false);
+	return true;
+}
+
 static void serve_queue(struct pool *p, unsigned int index)
 {
 	struct worker *w = p->w;
@@ -104,7 +118,8 @@ static void serve_queue(struct pool *p, unsigned int index)
 		bool ready;
 		bool more;
 
-		pthread_mutex_lock(&w->order[index]);
+		if (!get_in_line(w, index))
+			return;
 		r = request_take(w, &w->vq[index], &more);
 		ready = r && dispatch_prepare(r);
 		pthread_mutex_unlock(&w->order[index]);

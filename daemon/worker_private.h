@@ -81,6 +81,7 @@ struct device {
  * @first_handle: handles below are that one's
  * @vq: queues
  * @order: per queue: held while requests are taken and their memory lists applied, in order
+ * @in_line: per queue: a thread waits for @order, before which it has seen nothing of the ring
  * @session_lock: for @session
  * @session: the present one, or NULL
  * @sessions: those that have not ended quite, this one included
@@ -97,6 +98,7 @@ struct worker {
 	bool resumed;
 	struct virtqueue vq[NUM_QUEUES];
 	pthread_mutex_t order[NUM_QUEUES];
+	atomic_bool in_line[NUM_QUEUES];
 	pthread_mutex_t session_lock;
 	struct session *session;
 	atomic_uint sessions;
