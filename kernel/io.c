@@ -108,18 +108,23 @@ static void pd_rw_orphaned(struct pd_request *r)
 	pd_bounce_free(r->bounce);
 }
 
-/* copies between the buffer and a kernel iterator; how much was copied */
+/*
+ * Copies between the buffer and a kernel iterator; how much was copied. Not by copy_page_to_iter(),
+ * which gives a pipe the page itself, as one of the page cache.
+ */
 static size_t pd_bounce_copy(struct pd_bounce *b, struct iov_iter *iter, size_t len, bool read)
 {
 	size_t done = 0, n, got;
 	unsigned int i;
+	void *at;
 
 	for (i = 0; done < len && i < b->npages; i++) {
 		n = min_t(size_t, len - done, PAGE_SIZE);
+		at = page_address(b->pages[i]);
 		if (read)
-			got = copy_page_to_iter(b->pages[i], 0, n, iter);
+			got = copy_to_iter(at, n, iter);
 		else
-			got = copy_page_from_iter(b->pages[i], 0, n, iter);
+			got = copy_from_iter(at, n, iter);
 		done += got;
 		if (got < n)
 			break;

@@ -94,7 +94,7 @@ class NestedHost:
             log=str(run.path / "host-kernel.log"), accel=kind, memory=options.host_memory,
             memory_anonymous=True, memory_share=False, append=accel.kernel_arguments(kind),
             # Two vCPUs make 7.x kernels oops under emulation.
-            cpus=1 if kind == "tcg" and options.host_kernel == "7" else 2,
+            cpus=options.host_cpus or (1 if kind == "tcg" and options.host_kernel == "7" else 2),
             disks=[str(tree.image(tree.with_packages(options.install))), str(kernel.image()),
                    str(guest_kernel.image())],
             shares=shares, extra=options.host_qemu_args)

@@ -45,6 +45,7 @@ def parser():
     add("--guest-memory", default="512M", metavar="SIZE")
     add("--guest-memory-share", choices=("on", "off"), default="on")
     add("--guest-qemu-args", default="", metavar="ARGS", help="further arguments of guests' QEMU")
+    add("--host-cpus", type=int, default=0, metavar="N", help="the lab host's processors")
     add("--host-memory", default="3G", metavar="SIZE", help="the lab host's memory")
     add("--host-qemu-args", default="", metavar="ARGS", help="further arguments of L1's QEMU")
     add("--daemon-args", default="", metavar="ARGS", help="further arguments of paradiced")
