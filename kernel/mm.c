@@ -38,7 +38,8 @@ void pd_mm_put(struct pd_mm *m)
 		     !list_empty(&m->dropping) || !list_empty(&m->kept));
 	xa_destroy(&m->known);
 	xa_destroy(&m->kept_pfns);
-	atomic_dec(&pd_stats.mms);
+	if (m->mm)
+		atomic_dec(&pd_stats.mms);
 	pd_host_put(m->host);
 	kfree(m);
 }
@@ -224,7 +225,8 @@ static struct pd_mm *pd_mm_new(struct pd_host *host, struct mm_struct *mm, bool 
 		mmgrab(mm);
 	}
 	m->host = pd_host_get(host);
-	atomic_inc(&pd_stats.mms);
+	if (mm)
+		atomic_inc(&pd_stats.mms);
 	spin_lock(&pd_mm_list_lock);
 	list_add_tail(&m->link, &pd_mm_list);
 	spin_unlock(&pd_mm_list_lock);
@@ -456,7 +458,7 @@ static unsigned long pd_mm_shrink_count(struct shrinker *s, struct shrink_contro
 static unsigned long pd_mm_shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {
 	unsigned long freed = 0;
-	unsigned int i, n = atomic_read(&pd_stats.mms);
+	unsigned int i, n = atomic_read(&pd_stats.mms) + 1; /* the kernel's */
 	struct pd_mm *m;
 
 	spin_lock(&pd_mm_list_lock);

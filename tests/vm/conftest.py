@@ -2,21 +2,16 @@
 """Tests that boot VMs. Each battery boots once; its tests look at what it left."""
 
 import os
+import pickle
 import shutil
 import subprocess
 from pathlib import Path
 
+from filelock import FileLock
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
-# make check-all; the rest of the suite is selected by the marker "rest"
-ALL = os.environ.get("PARADICE_CHECK") == "all"
-GUEST_KERNELS = ("6.1", "6.12", "7") if ALL else ("6.1",)
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "rest: only by make check-all")
 
 
 class LabRun:
@@ -32,8 +27,11 @@ class LabRun:
         return path.read_text(errors="replace")
 
     def step(self, name):
-        """(status, output) of a step of the battery."""
+        """(status, output and errors) of a step of the battery."""
         text = self.text(name)
+        errors = self.share / "out" / f"{name}.err"
+        if errors.exists():
+            text += errors.read_text(errors="replace")
         path = self.share / "out" / f"{name}.status"
         assert path.exists(), f"the step {name} never ended:\n{text[-3000:]}"
         return int(path.read_text()), text
@@ -74,6 +72,20 @@ def run_lab(name, args, command, tmp, host_kernel="6.1", check_logs=True, timeou
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, errors="replace", check=False)
     return LabRun(done.returncode, done.stdout, share, logs)
+
+
+def once(tmp_path_factory, name, make):
+    """make(folder), a LabRun, made once for all of pytest's processes."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / name
+    with FileLock(f"{folder}.lock"):
+        done = folder / "run"
+        if not done.exists():
+            folder.mkdir(exist_ok=True)
+            done.write_bytes(pickle.dumps(make(folder)))
+        return pickle.loads(done.read_bytes())
 
 
 @pytest.fixture

@@ -160,7 +160,10 @@ static void run_readonly(void)
 	say("to write: %s", result(p == MAP_FAILED ? -1 : 0));
 	dev_fill(fd, TD_MAP_READONLY, 3, 0, TD_MAP_SIZE);
 	p = map_dev(fd, TD_MAP_READONLY, 0, 4, PROT_READ, MAP_SHARED);
-	say("to read: %s, right %zu", result(p == MAP_FAILED ? -1 : 0), matching(p, 3, 0, 4 * PAGE));
+	say("to read: %s", result(p == MAP_FAILED ? -1 : 0));
+	if (p == MAP_FAILED)
+		return;
+	say("right %zu", matching(p, 3, 0, 4 * PAGE));
 	say("a write: signal %d", probe_write(p));
 	say("mprotect: %s", result(mprotect(p, 4 * PAGE, PROT_READ | PROT_WRITE)));
 	say("a write: signal %d", probe_write(p));
