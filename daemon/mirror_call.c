@@ -162,10 +162,14 @@ int mirror_thread_get(struct mirror *m, struct mirror_op *op, struct mirror_thre
 		return ret;
 	}
 	pthread_mutex_lock(&m->lock);
+	while (op && m->still)
+		pthread_cond_wait(&m->moving, &m->lock);
 	t->op = op;
 	t->nth_op++;
-	if (op)
+	if (op) {
 		op->thread = t;
+		m->running++;
+	}
 	pthread_mutex_unlock(&m->lock);
 	*out = t;
 	return 0;
@@ -178,8 +182,10 @@ void mirror_thread_put(struct mirror_thread *t)
 	if (t->poisoned)
 		mirror_unpoison(t);
 	pthread_mutex_lock(&m->lock);
-	if (t->op)
+	if (t->op) {
 		t->op->thread = NULL;
+		m->running--;
+	}
 	t->op = NULL;
 	SLIST_INSERT_HEAD(&m->free, t, free);
 	pthread_mutex_unlock(&m->lock);

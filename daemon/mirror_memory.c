@@ -29,11 +29,11 @@ bool mirror_range_ok(const struct mirror *m, uint64_t addr, uint64_t len)
 	return addr + len <= m->hole || addr >= m->hole + m->hole_len;
 }
 
-static int uffd_register(struct mirror *m, uint64_t addr, uint64_t len)
+static int uffd_register(struct mirror *m, uint64_t addr, uint64_t len, uint64_t mode)
 {
 	struct uffdio_register r = {
 		.range = { .start = addr, .len = len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
+		.mode = mode,
 	};
 
 	return ioctl(m->uffd, UFFDIO_REGISTER, &r) ? -errno : 0;
@@ -48,8 +48,7 @@ int mirror_wake(struct mirror *m, uint64_t addr, uint64_t len)
 
 /*
  * Until it is registered the reserve must not be touched (it would read as zeroes), hence without
- * permission first: in that moment a touch of what the program just gave up gives EFAULT.
- * By map_lock.
+ * permission first: in that moment a touch gives EFAULT. By map_lock.
  */
 static int reserve_some(struct mirror *m, const struct pd_range *ranges, unsigned int n)
 {
@@ -62,7 +61,8 @@ static int reserve_some(struct mirror *m, const struct pd_range *ranges, unsigne
 			   ranges[i].addr);
 	ret = mirror_run_mapper(m, k);
 	for (unsigned int i = 0; !ret && i < n; i++)
-		ret = uffd_register(m, ranges[i].addr, ranges[i].len);
+		ret = uffd_register(m, ranges[i].addr, ranges[i].len,
+				    UFFDIO_REGISTER_MODE_MISSING);
 	if (ret)
 		return ret;
 	k = 0;
@@ -77,7 +77,7 @@ static int reserve_locked(struct mirror *m, const struct pd_range *ranges, unsig
 	int ret = 0;
 
 	for (unsigned int i = 0; i < n; i++)
-		mirror_poison_replaced(m, ranges[i].addr, ranges[i].len);
+		mirror_replaced(m, ranges[i].addr, ranges[i].len);
 	for (unsigned int i = 0; !ret && i < n; i += MIRROR_REQ_MAX_CALLS) {
 		unsigned int k = n - i;
 
@@ -94,6 +94,92 @@ static int reserve_locked(struct mirror *m, const struct pd_range *ranges, unsig
 		return -EIO;
 	}
 	return 0;
+}
+
+/* Keeps operations from beginning; false when one runs. By map_lock. */
+static bool stand_still(struct mirror *m)
+{
+	bool yes;
+
+	pthread_mutex_lock(&m->lock);
+	yes = m->still = !m->running;
+	pthread_mutex_unlock(&m->lock);
+	return yes;
+}
+
+static void go_on(struct mirror *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->still = false;
+	pthread_cond_broadcast(&m->moving);
+	pthread_mutex_unlock(&m->lock);
+}
+
+/*
+ * Takes back pages under running operations without a moment in which a touch fails: the guest's
+ * file stays, but nothing of it is mapped any more, and what touches it waits in userfaultfd. By
+ * map_lock.
+ */
+static int empty_some(struct mirror *m, const struct pd_range *ranges, unsigned int n)
+{
+	unsigned int k = 0;
+	int ret;
+
+	for (unsigned int i = 0; i < n; i++) {
+		ret = uffd_register(m, ranges[i].addr, ranges[i].len,
+				    UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR);
+		if (ret)
+			return ret;
+	}
+	for (unsigned int i = 0; i < n; i++)
+		mirror_add(m->mapper, &k, SYS_madvise, ranges[i].addr, ranges[i].len,
+			   MADV_DONTNEED, 0, 0, 0);
+	/* poisoned and read-only ones are as unknown as the others now */
+	for (unsigned int i = 0; i < n; i++)
+		mirror_add(m->mapper, &k, SYS_mprotect, ranges[i].addr, ranges[i].len,
+			   PROT_READ | PROT_WRITE, 0, 0, 0);
+	return mirror_run_mapper(m, k);
+}
+
+/* no operation runs; by map_lock */
+static int reserve_emptied(struct mirror *m)
+{
+	struct pd_range ranges[MIRROR_MAX_EMPTIED];
+	unsigned int n = m->nemptied;
+
+	memcpy(ranges, m->emptied, n * sizeof(ranges[0]));
+	m->nemptied = 0;
+	return n ? reserve_locked(m, ranges, n) : 0;
+}
+
+/*
+ * Takes back pages. While operations run they are emptied, and reserved again when none does, for
+ * each takes a mapping of its own until then. By map_lock.
+ */
+static int take_back(struct mirror *m, const struct pd_range *ranges, unsigned int n)
+{
+	const unsigned int most = MIRROR_REQ_MAX_CALLS / 2;
+	bool still = stand_still(m);
+	int ret = 0;
+
+	if (!still && m->nemptied + n <= MIRROR_MAX_EMPTIED) {
+		for (unsigned int i = 0; i < n; i++)
+			mirror_replaced(m, ranges[i].addr, ranges[i].len);
+		for (unsigned int i = 0; !ret && i < n; i += most)
+			ret = empty_some(m, ranges + i, n - i < most ? n - i : most);
+		if (!ret) {
+			for (unsigned int i = 0; i < n; i++)
+				m->emptied[m->nemptied++] = ranges[i];
+			return 0;
+		}
+		log_debug("mirror of %s: pages cannot be emptied: %s", m->name, strerror(-ret));
+	}
+	ret = reserve_locked(m, ranges, n);
+	if (!ret && still)
+		ret = reserve_emptied(m);
+	if (still)
+		go_on(m);
+	return ret;
 }
 
 int mirror_reserve(struct mirror *m, const struct pd_range *ranges, unsigned int n)
@@ -179,7 +265,7 @@ static int show(struct mirror *m, const struct pd_pages *pages, unsigned int n)
 		fds[i] = region_fd(m, &e[i]);
 		if (fds[i] < 0)
 			return fds[i];
-		mirror_poison_replaced(m, pages[i].addr, (uint64_t)pages[i].count * PD_PAGE_SIZE);
+		mirror_replaced(m, pages[i].addr, (uint64_t)pages[i].count * PD_PAGE_SIZE);
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		int prot = PROT_READ | (pages[i].flags & PD_PAGES_WRITE ? PROT_WRITE : 0);
@@ -216,7 +302,7 @@ int mirror_update(struct mirror *m, const struct pd_range *drops, unsigned int n
 	}
 	pthread_mutex_lock(&m->map_lock);
 	if (ngood) {
-		int err = reserve_locked(m, good, ngood);
+		int err = take_back(m, good, ngood);
 
 		if (err)
 			ret = err;
@@ -285,9 +371,13 @@ void mirror_unpoison(struct mirror_thread *t)
 	pthread_mutex_unlock(&t->m->map_lock);
 }
 
-void mirror_poison_replaced(struct mirror *m, uint64_t addr, uint64_t len)
+void mirror_replaced(struct mirror *m, uint64_t addr, uint64_t len)
 {
 	for (unsigned int i = m->npoisoned; i-- > 0;)
 		if (m->poisoned[i].addr - addr < len)
 			m->poisoned[i] = m->poisoned[--m->npoisoned];
+	for (unsigned int i = m->nemptied; i-- > 0;)
+		if (m->emptied[i].addr < addr + len &&
+		    addr < m->emptied[i].addr + m->emptied[i].len)
+			m->emptied[i] = m->emptied[--m->nemptied];
 }

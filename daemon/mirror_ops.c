@@ -211,7 +211,7 @@ int64_t mirror_map(struct mirror_op *op, struct mirror_file *file, uint64_t addr
 	if (fd < 0)
 		return fd;
 	pthread_mutex_lock(&m->map_lock);
-	mirror_poison_replaced(m, addr, len);
+	mirror_replaced(m, addr, len);
 	pthread_mutex_unlock(&m->map_lock);
 	mirror_add(t, &n, SYS_mmap, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC),
 		   MAP_FIXED | (private ? MAP_PRIVATE : MAP_SHARED), fd, offset);

@@ -40,6 +40,7 @@ static void mirror_free(struct mirror *m)
 	pthread_mutex_destroy(&m->bind_lock);
 	pthread_mutex_destroy(&m->map_lock);
 	pthread_mutex_destroy(&m->lock);
+	pthread_cond_destroy(&m->moving);
 	free(m);
 }
 

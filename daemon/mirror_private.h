@@ -34,6 +34,7 @@
 
 #define MIRROR_MAX_REGIONS 64
 #define MIRROR_MAX_POISONED 64
+#define MIRROR_MAX_EMPTIED 256
 #define MIRROR_FILE_BUCKETS 64
 
 /* the program's part of a mirror's addresses; below lies mmap_min_addr, above the kernel */
@@ -130,8 +131,11 @@ struct mirror_poison {
  * @destroyed: mirror_destroy() has been called
  * @dead: it has ended, or is not to be used any more
  * @bind_lock: descriptors, the seed's slot
- * @map_lock: the mapper's slot, @regions, @poisoned
+ * @map_lock: the mapper's slot, @regions, @poisoned, @emptied
  * @lock: threads and their operations
+ * @running: threads with an operation
+ * @still: none may begin; by map_lock and lock
+ * @moving: signalled when that is over
  * @mapper: slot 0
  * @seed: slot 1, makes threads and fetches descriptors
  * @threads: by slot, NULL where none
@@ -141,6 +145,8 @@ struct mirror_poison {
  * @nregions: number of these
  * @poisoned: pages that answer with EFAULT
  * @npoisoned: number of these
+ * @emptied: pages taken back while operations ran: still the guest's file, but nobody gets at it
+ * @nemptied: number of these
  * @files: descriptors by file, hashed by id
  */
 struct mirror {
@@ -162,6 +168,9 @@ struct mirror {
 	pthread_mutex_t bind_lock;
 	pthread_mutex_t map_lock;
 	pthread_mutex_t lock;
+	unsigned int running;
+	bool still;
+	pthread_cond_t moving;
 	struct mirror_thread *mapper;
 	struct mirror_thread *seed;
 	struct mirror_thread *threads[MIRROR_MAX_SLOTS];
@@ -171,6 +180,8 @@ struct mirror {
 	unsigned int nregions;
 	struct mirror_poison poisoned[MIRROR_MAX_POISONED];
 	unsigned int npoisoned;
+	struct pd_range emptied[MIRROR_MAX_EMPTIED];
+	unsigned int nemptied;
 	SLIST_HEAD(, mirror_binding) files[MIRROR_FILE_BUCKETS];
 	LIST_ENTRY(mirror) next;
 	char name[32];
@@ -257,8 +268,8 @@ int mirror_wake(struct mirror *m, uint64_t addr, uint64_t len);
 /* lets a touch of a page fail with EFAULT, for @t's present operation */
 void mirror_poison(struct mirror *m, struct mirror_thread *t, uint64_t addr);
 void mirror_unpoison(struct mirror_thread *t);
-/* something else is being mapped there; by map_lock */
-void mirror_poison_replaced(struct mirror *m, uint64_t addr, uint64_t len);
+/* something else is being mapped there: forgets what it was; by map_lock */
+void mirror_replaced(struct mirror *m, uint64_t addr, uint64_t len);
 
 /* mirror_fault.c: one event of a mirror's userfaultfd */
 void mirror_fault_read(struct mirror *m);

@@ -319,6 +319,7 @@ int mirror_create(struct mirror_pool *pool, uint64_t hole, uint64_t hole_len, co
 	pthread_mutex_init(&m->bind_lock, NULL);
 	pthread_mutex_init(&m->map_lock, NULL);
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->moving, NULL);
 
 	pthread_mutex_lock(&pool->lock);
 	LIST_INSERT_HEAD(&pool->mirrors, m, next);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -532,6 +533,81 @@ static void test_scattered(void **state)
 	close(z.fd);
 }
 
+/* A guest that answers every fault with the frame that the page has just then. */
+struct answerer {
+	struct bench *b;
+	_Atomic uint64_t frame;
+	atomic_bool stop;
+};
+
+static void *answer_main(void *arg)
+{
+	struct answerer *a = arg;
+	struct bench *b = a->b;
+
+	while (!a->stop) {
+		struct timespec end;
+		struct mirror_op *op;
+
+		clock_gettime(CLOCK_REALTIME, &end);
+		end.tv_nsec += 20000000;
+		if (end.tv_nsec >= 1000000000) {
+			end.tv_sec++;
+			end.tv_nsec -= 1000000000;
+		}
+		pthread_mutex_lock(&b->lock);
+		if (!b->faulted)
+			pthread_cond_timedwait(&b->cond, &b->lock, &end);
+		op = b->faulted;
+		b->faulted = NULL;
+		pthread_mutex_unlock(&b->lock);
+		if (op) {
+			show(b, ADDR, a->frame, 1, true);
+			mirror_fault_done(op, 0);
+		}
+	}
+	return NULL;
+}
+
+static void *reads_main(void *arg)
+{
+	struct read_call *c = arg;
+
+	for (int i = 0; i < 20000; i++) {
+		read_main(c);
+		if (c->result != (int64_t)c->vec.len)
+			break;
+	}
+	return NULL;
+}
+
+/*
+ * A page that gets another frame while an operation uses it, as when the guest's kernel moves it:
+ * the operation waits for it, and never fails.
+ */
+static void test_page_moves_in_use(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file z = zero_file();
+	struct pd_range drop = { ADDR, PD_PAGE_SIZE };
+	struct read_call r = { .op.m = b->m, .file = &z, .vec = { ADDR, PD_PAGE_SIZE } };
+	struct answerer a = { .b = b };
+	pthread_t reader, answerer;
+
+	b->ask = true;
+	show(b, ADDR, 0, 1, true);
+	pthread_create(&answerer, NULL, answer_main, &a);
+	pthread_create(&reader, NULL, reads_main, &r);
+	while (pthread_tryjoin_np(reader, NULL)) {
+		a.frame = (a.frame + 1) % FRAMES;
+		assert_int_equal(mirror_update(b->m, &drop, 1, NULL, 0), 0);
+	}
+	a.stop = true;
+	pthread_join(answerer, NULL);
+	assert_int_equal(r.result, PD_PAGE_SIZE);
+	close(z.fd);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -542,6 +618,7 @@ int main(void)
 		TEST(test_compat_ioctl), TEST(test_own_memory), TEST(test_cancel),
 		TEST(test_many_blocked), TEST(test_abandon_faulting), TEST(test_killed),
 		TEST(test_poll_flush_seek), TEST(test_map), TEST(test_scattered),
+		TEST(test_page_moves_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
