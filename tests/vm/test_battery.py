@@ -13,6 +13,9 @@ DEVICES = [*TEST_DEVICES, "--device=/dev/video0", "--device=/dev/net/tun,caps=ne
 MODULES = "--host-modules=vivid:n_devs=1 testdev tun"
 STEPS = ["testdev", "testdev32", "frames", "stream-mmap", "stream-user", "tun", "counters",
          "unload"]
+# after the guest's end: processes, and what the daemon holds open
+LEFT = """{ ps -eo comm; for p in $PARADICE_DAEMON_PIDS; do ls -l /proc/$p/fd; done; } \
+    >/share/out/left.out"""
 # one guest's tests belong together: the guest is booted once
 GUEST_KERNELS = [pytest.param(name, marks=pytest.mark.xdist_group(f"guest-{name}"))
                  for name in ("6.1", "6.12", "7")]
@@ -33,7 +36,7 @@ def guest(request, tmp_path_factory):
     return run_lab(f"guest-{request.param}",
                    [MODULES, *DEVICES, "--guest-kernel", request.param, "--guest-memory", "640M",
                     "--host-script", "/share/bin/host-side",
-                    "--host-after", "ps -eo comm > /share/out/left.out"],
+                    "--host-after", LEFT],
                    ["/share/bin/battery", *STEPS], tmp_path_factory.mktemp("guest"))
 
 
@@ -97,6 +100,8 @@ def test_nothing_is_left_on_the_host(guest):
     left = guest.text("left")
     assert "pd:" not in left and "paradice-mirror" not in left, left
     assert "paradiced" in left, "the daemon waits for the next VM"
+    assert "socket:" in left, "the list of its descriptors"
+    assert "memfd:" not in left and "/memory" not in left and "/dev/testdev" not in left, left
 
 
 def test_the_run_was_clean(guest):
