@@ -10,13 +10,13 @@
 int channel_send(int fd, const struct channel_msg *msg, size_t len, const int *fds,
 		 unsigned int nfds, int wait_ms)
 {
-	struct iovec iov = {.iov_base = (void *)msg, .iov_len = len};
+	struct iovec iov = { .iov_base = (void *)msg, .iov_len = len };
 	union {
 		char buf[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS)];
 		struct cmsghdr align;
-	} control = {0};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	} control = { 0 };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
 
 	if (nfds > CHANNEL_MAX_FDS)
 		return -EINVAL;
@@ -45,7 +45,7 @@ int channel_send(int fd, const struct channel_msg *msg, size_t len, const int *f
 
 ssize_t channel_recv(int fd, struct channel_msg *msg, int *fds)
 {
-	struct iovec iov = {.iov_base = msg, .iov_len = sizeof(*msg)};
+	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
 	union {
 		char buf[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS)];
 		struct cmsghdr align;

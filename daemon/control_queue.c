@@ -168,14 +168,13 @@ static int elapsed_ms(const struct timespec *since)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int)((now.tv_sec - since->tv_sec) * 1000 +
-		     (now.tv_nsec - since->tv_nsec) / 1000000);
+	return (int)((now.tv_sec - since->tv_sec) * 1000 + (now.tv_nsec - since->tv_nsec) / 1000000);
 }
 
 static void *control_main(void *arg)
 {
 	struct worker *w = arg;
-	struct timespec kicked = {0};
+	struct timespec kicked = { 0 };
 	bool suspicious = false;
 	bool told = false;
 	bool nag = false;
@@ -215,7 +214,7 @@ static void *control_main(void *arg)
 
 int control_queue_start(struct worker *w)
 {
-	struct epoll_event ev = {.events = EPOLLIN};
+	struct epoll_event ev = { .events = EPOLLIN };
 	pthread_t thread;
 
 	epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -228,7 +227,7 @@ int control_queue_start(struct worker *w)
 
 void control_queue_kick_changed(int old, int kick)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = kick};
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.fd = kick };
 
 	if (old >= 0)
 		epoll_ctl(epoll, EPOLL_CTL_DEL, old, NULL);

@@ -6,14 +6,14 @@
 #include "request.h"
 
 /* struct op_info.needs */
-#define NEED_MM 1u	 /* an address space */
-#define NEED_FILE 2u	 /* a file */
-#define TAKES_VECS 4u	 /* it may have vecs */
-#define TAKES_LISTS 8u	 /* it may have drops and pages */
+#define NEED_MM 1u /* an address space */
+#define NEED_FILE 2u /* a file */
+#define TAKES_VECS 4u /* it may have vecs */
+#define TAKES_LISTS 8u /* it may have drops and pages */
 #define NEVER_BLOCKS 16u /* runs at once */
-#define MUST_RUN 32u	 /* is never refused for want of threads: it gives something up */
+#define MUST_RUN 32u /* is never refused for want of threads: it gives something up */
 #define NEED_SESSION 64u /* is nothing without HELLO */
-#define NOT_LISTED 128u	 /* cannot be cancelled */
+#define NOT_LISTED 128u /* cannot be cancelled */
 
 /**
  * struct op_info - an operation

@@ -63,7 +63,7 @@ static void flush(struct events *e)
 	}
 	if (!e->n && e->lost) {
 		/* only to say that others were lost */
-		struct pd_event ev = {.type = PD_EV_POLL};
+		struct pd_event ev = { .type = PD_EV_POLL };
 
 		put(e, &ev);
 	}
@@ -90,7 +90,7 @@ static void unlock(struct events *e)
 
 void events_send(struct events *e, uint32_t type, uint32_t arg, uint64_t file)
 {
-	struct pd_event ev = {.type = type, .arg = arg, .file = file};
+	struct pd_event ev = { .type = type, .arg = arg, .file = file };
 
 	lock(e);
 	flush(e);

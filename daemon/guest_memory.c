@@ -133,7 +133,7 @@ int gmem_set_table(struct guest_memory *g, const struct vhost_memory *table, con
 		   unsigned int nfds)
 {
 	struct region next[VHOST_MAX_REGIONS];
-	bool kept[VHOST_MAX_REGIONS] = {false};
+	bool kept[VHOST_MAX_REGIONS] = { false };
 	unsigned int n = 0;
 	unsigned int used = 0;
 	int err = 0;

@@ -33,7 +33,7 @@ static void put(struct idmap *m, uint64_t id, void *p)
 
 	while (m->slots[i].id)
 		i = (i + 1) & (m->size - 1);
-	m->slots[i] = (struct idmap_entry){.id = id, .p = p};
+	m->slots[i] = (struct idmap_entry){ .id = id, .p = p };
 	m->count++;
 }
 
@@ -51,7 +51,7 @@ int idmap_insert(struct idmap *m, uint64_t id, void *p)
 	if (find(m, id))
 		return -EEXIST;
 	if (m->count * 2 >= m->size) {
-		struct idmap bigger = {.size = m->size ? m->size * 2 : 64};
+		struct idmap bigger = { .size = m->size ? m->size * 2 : 64 };
 
 		bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
 		if (!bigger.slots)
@@ -100,5 +100,5 @@ void *idmap_any(const struct idmap *m)
 void idmap_free(struct idmap *m)
 {
 	free(m->slots);
-	*m = (struct idmap){0};
+	*m = (struct idmap){ 0 };
 }

@@ -16,10 +16,12 @@ struct kept {
 };
 
 /* In the order of a set-up: first what concerns all, then each ring's own. */
-static const uint32_t global[] = {VHOST_SET_FEATURES, VHOST_SET_PROTOCOL_FEATURES,
-				  VHOST_SET_BACKEND_REQ_FD, VHOST_SET_MEM_TABLE};
-static const uint32_t ring[] = {VHOST_SET_VRING_NUM,  VHOST_SET_VRING_BASE, VHOST_SET_VRING_ADDR,
-				VHOST_SET_VRING_CALL, VHOST_SET_VRING_KICK, VHOST_SET_VRING_ENABLE};
+static const uint32_t global[] = { VHOST_SET_FEATURES, VHOST_SET_PROTOCOL_FEATURES,
+				   VHOST_SET_BACKEND_REQ_FD, VHOST_SET_MEM_TABLE };
+static const uint32_t ring[] = {
+	VHOST_SET_VRING_NUM,  VHOST_SET_VRING_BASE, VHOST_SET_VRING_ADDR,
+	VHOST_SET_VRING_CALL, VHOST_SET_VRING_KICK, VHOST_SET_VRING_ENABLE
+};
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -38,7 +40,7 @@ static void forget(struct kept *e)
 	for (unsigned int i = 0; i < e->nfds; i++)
 		close(e->fds[i]);
 	free(e->msg);
-	*e = (struct kept){0};
+	*e = (struct kept){ 0 };
 }
 
 void keep_destroy(struct keep *k)

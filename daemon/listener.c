@@ -28,7 +28,7 @@ static int alive(const struct sockaddr_un *addr)
 
 int listener_open(const char *path, mode_t mode, char *why)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct stat st;
 	mode_t old;
 	int err;

@@ -12,7 +12,7 @@
 
 static char prefix[96] = "paradiced: ";
 static enum log_level threshold = LOG_INFO;
-static const char *const names[] = {"error", "warning", "info", "debug"};
+static const char *const names[] = { "error", "warning", "info", "debug" };
 
 void log_setup(const char *who, enum log_level level)
 {

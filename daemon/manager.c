@@ -22,7 +22,7 @@
 #define STOP_MS 3000
 #define TICK_MS 10
 
-static struct host host = {.program = -1, .uffd = -1};
+static struct host host = { .program = -1, .uffd = -1 };
 
 /* The mirror program: as told, else beside us in a build tree, else where it was installed. */
 static int open_program(const char *given)
@@ -107,17 +107,18 @@ static int loop(const struct options *o, int signals, struct hotplug *hotplug, i
 
 		if (opener_tick() || stopping)
 			timeout = TICK_MS;
-		p[FD_SIGNAL] = (struct pollfd){.fd = signals, .events = POLLIN};
-		p[FD_HOTPLUG] = (struct pollfd){.fd = hotplug_fd(hotplug), .events = POLLIN};
-		p[FD_CONTROL] = (struct pollfd){.fd = control, .events = POLLIN};
+		p[FD_SIGNAL] = (struct pollfd){ .fd = signals, .events = POLLIN };
+		p[FD_HOTPLUG] = (struct pollfd){ .fd = hotplug_fd(hotplug), .events = POLLIN };
+		p[FD_CONTROL] = (struct pollfd){ .fd = control, .events = POLLIN };
 		for (unsigned int i = 0; i < host.nvms; i++) {
 			struct vm *vm = &host.vms[i];
 			struct pollfd *q = &p[FD_VMS + i * FDS_PER_VM];
 			bool listen = !stopping && !(vm->worker && vm->waiting_logged);
 
-			q[0] = (struct pollfd){.fd = listen ? vm->listener : -1, .events = POLLIN};
-			q[1] = (struct pollfd){.fd = vm->channel, .events = POLLIN};
-			q[2] = (struct pollfd){.fd = vm->pidfd, .events = POLLIN};
+			q[0] = (struct pollfd){ .fd = listen ? vm->listener : -1,
+						.events = POLLIN };
+			q[1] = (struct pollfd){ .fd = vm->channel, .events = POLLIN };
+			q[2] = (struct pollfd){ .fd = vm->pidfd, .events = POLLIN };
 		}
 		if (poll(p, FD_VMS + host.nvms * FDS_PER_VM, timeout) < 0 && errno != EINTR) {
 			log_error("poll: %m");

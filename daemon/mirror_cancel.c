@@ -45,8 +45,8 @@ static bool end_call(pid_t tid)
 		return false;
 	ret = (long long)regs.rax;
 	/* waiting for the next list is a call as well */
-	if ((long long)regs.orig_rax >= 0 && regs.orig_rax != SYS_futex &&
-	    ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK) {
+	if ((long long)regs.orig_rax >= 0 && regs.orig_rax != SYS_futex && ret <= -ERESTARTSYS &&
+	    ret >= -ERESTART_RESTARTBLOCK) {
 		regs.orig_rax = -1;
 		ended = !ptrace(PTRACE_SETREGS, tid, NULL, &regs);
 	}

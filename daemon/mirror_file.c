@@ -23,8 +23,8 @@ static struct mirror_binding *find(struct mirror *m, uint64_t id)
 	struct mirror_binding *b;
 
 	SLIST_FOREACH(b, &m->files[id % MIRROR_FILE_BUCKETS], next)
-		if (b->id == id)
-			return b;
+	if (b->id == id)
+		return b;
 	return NULL;
 }
 
@@ -40,7 +40,8 @@ int mirror_send_fd(struct mirror *m, int fd)
 	struct cmsghdr *c;
 
 	near.iov = (struct iovec){ &near.byte, 1 };
-	near.msg = (struct msghdr){ .msg_iov = &near.iov, .msg_iovlen = 1,
+	near.msg = (struct msghdr){ .msg_iov = &near.iov,
+				    .msg_iovlen = 1,
 				    .msg_control = near.control,
 				    .msg_controllen = sizeof(near.control) };
 	c = CMSG_FIRSTHDR(&near.msg);
@@ -54,7 +55,8 @@ int mirror_send_fd(struct mirror *m, int fd)
 	far->iov.iov_base = (void *)mirror_slot_addr(t, &far->byte);
 	far->iov.iov_len = 1;
 	far->msg = (struct msghdr){
-		.msg_iov = (void *)mirror_slot_addr(t, &far->iov), .msg_iovlen = 1,
+		.msg_iov = (void *)mirror_slot_addr(t, &far->iov),
+		.msg_iovlen = 1,
 		.msg_control = (void *)mirror_slot_addr(t, far->control),
 		.msg_controllen = sizeof(far->control),
 	};
@@ -63,8 +65,8 @@ int mirror_send_fd(struct mirror *m, int fd)
 
 void mirror_add_recv(struct mirror_thread *t, unsigned int *n)
 {
-	mirror_add(t, n, SYS_recvmsg, MIRROR_FD_CONTROL,
-		   mirror_slot_addr(t, t->res->data), MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0);
+	mirror_add(t, n, SYS_recvmsg, MIRROR_FD_CONTROL, mirror_slot_addr(t, t->res->data),
+		   MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0);
 }
 
 /* by bind_lock */
@@ -128,7 +130,7 @@ int mirror_fd(struct mirror *m, struct mirror_file *file)
 	if (ret < 0) {
 		if (!atomic_load(&m->dead))
 			log_error("mirror of %s: a device file cannot be handed over: %s", m->name,
-				 strerror(-ret));
+				  strerror(-ret));
 		free(b);
 		goto out;
 	}
@@ -187,10 +189,11 @@ void mirror_forget_file(struct mirror_pool *pool, uint64_t id)
 
 	pthread_mutex_lock(&pool->lock);
 	LIST_FOREACH(m, &pool->mirrors, next)
-		max++;
+	max++;
 	all = calloc(max ?: 1, sizeof(*all));
 	if (all) {
-		LIST_FOREACH(m, &pool->mirrors, next) {
+		LIST_FOREACH(m, &pool->mirrors, next)
+		{
 			mirror_get(m);
 			all[n++] = m;
 		}

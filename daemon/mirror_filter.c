@@ -14,14 +14,36 @@
 
 static const int allowed[] = {
 	/* operations */
-	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(readv),
-	SCMP_SYS(writev), SCMP_SYS(preadv2), SCMP_SYS(pwritev2), SCMP_SYS(ioctl), SCMP_SYS(lseek),
-	SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(poll), SCMP_SYS(restart_syscall),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(readv),
+	SCMP_SYS(writev),
+	SCMP_SYS(preadv2),
+	SCMP_SYS(pwritev2),
+	SCMP_SYS(ioctl),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fsync),
+	SCMP_SYS(fdatasync),
+	SCMP_SYS(poll),
+	SCMP_SYS(restart_syscall),
 	/* memory; prctl(PR_SET_NAME) is how a page is touched */
-	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(prctl),
+	SCMP_SYS(mmap),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mprotect),
+	SCMP_SYS(madvise),
+	SCMP_SYS(prctl),
 	/* descriptors and threads */
-	SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(dup3), SCMP_SYS(recvmsg), SCMP_SYS(pidfd_open),
-	SCMP_SYS(pidfd_getfd), SCMP_SYS(clone), SCMP_SYS(futex), SCMP_SYS(exit),
+	SCMP_SYS(close),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(dup3),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(pidfd_open),
+	SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(clone),
+	SCMP_SYS(futex),
+	SCMP_SYS(exit),
 };
 
 static int read_back(int fd, struct mirror_filter *f)

@@ -61,8 +61,7 @@ static int reserve_some(struct mirror *m, const struct pd_range *ranges, unsigne
 			   ranges[i].addr);
 	ret = mirror_run_mapper(m, k);
 	for (unsigned int i = 0; !ret && i < n; i++)
-		ret = uffd_register(m, ranges[i].addr, ranges[i].len,
-				    UFFDIO_REGISTER_MODE_MISSING);
+		ret = uffd_register(m, ranges[i].addr, ranges[i].len, UFFDIO_REGISTER_MODE_MISSING);
 	if (ret)
 		return ret;
 	k = 0;
@@ -89,7 +88,7 @@ static int reserve_locked(struct mirror *m, const struct pd_range *ranges, unsig
 	if (ret) {
 		if (!atomic_load(&m->dead))
 			log_error("mirror of %s: pages cannot be taken back (%s), it is ended",
-				 m->name, strerror(-ret));
+				  m->name, strerror(-ret));
 		mirror_kill(m);
 		return -EIO;
 	}
@@ -132,8 +131,8 @@ static int empty_some(struct mirror *m, const struct pd_range *ranges, unsigned 
 			return ret;
 	}
 	for (unsigned int i = 0; i < n; i++)
-		mirror_add(m->mapper, &k, SYS_madvise, ranges[i].addr, ranges[i].len,
-			   MADV_DONTNEED, 0, 0, 0);
+		mirror_add(m->mapper, &k, SYS_madvise, ranges[i].addr, ranges[i].len, MADV_DONTNEED,
+			   0, 0, 0);
 	/* poisoned and read-only ones are as unknown as the others now */
 	for (unsigned int i = 0; i < n; i++)
 		mirror_add(m->mapper, &k, SYS_mprotect, ranges[i].addr, ranges[i].len,
@@ -218,7 +217,9 @@ static int send_region(struct mirror *m, const struct guest_extent *e)
 	if (fd < 0)
 		return -EIO;
 	ret = fstat(fd, &have) || fstat(e->fd, &want) || have.st_dev != want.st_dev ||
-	      have.st_ino != want.st_ino ? -EIO : 0;
+			      have.st_ino != want.st_ino ?
+		      -EIO :
+		      0;
 	close(fd);
 	if (!ret)
 		m->regions[m->nregions++] = e->region;
@@ -238,7 +239,7 @@ static int region_fd(struct mirror *m, const struct guest_extent *e)
 	ret = send_region(m, e);
 	if (ret) {
 		log_error("mirror of %s: guest memory cannot be handed over (%s), it is ended",
-			 m->name, strerror(-ret));
+			  m->name, strerror(-ret));
 		mirror_kill(m);
 		return -EIO;
 	}
@@ -272,7 +273,8 @@ static int show(struct mirror *m, const struct pd_pages *pages, unsigned int n)
 
 		mirror_add(m->mapper, &k, SYS_mmap, pages[i].addr,
 			   (uint64_t)pages[i].count * PD_PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED,
-			   fds[i], e[i].offset)->flags = MIRROR_CALL_STOP;
+			   fds[i], e[i].offset)
+			->flags = MIRROR_CALL_STOP;
 		count += pages[i].count;
 	}
 	ret = mirror_run_mapper(m, k);
@@ -377,7 +379,6 @@ void mirror_replaced(struct mirror *m, uint64_t addr, uint64_t len)
 		if (m->poisoned[i].addr - addr < len)
 			m->poisoned[i] = m->poisoned[--m->npoisoned];
 	for (unsigned int i = m->nemptied; i-- > 0;)
-		if (m->emptied[i].addr < addr + len &&
-		    addr < m->emptied[i].addr + m->emptied[i].len)
+		if (m->emptied[i].addr < addr + len && addr < m->emptied[i].addr + m->emptied[i].len)
 			m->emptied[i] = m->emptied[--m->nemptied];
 }

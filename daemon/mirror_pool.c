@@ -96,8 +96,7 @@ static void look(struct mirror *m)
 	if (m->uffd >= 0)
 		mirror_fault_read(m);
 	if (waitid(P_PIDFD, m->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid ||
-	    (m->mapper_pidfd >= 0 &&
-	     syscall(SYS_pidfd_send_signal, m->mapper_pidfd, 0, NULL, 0))) {
+	    (m->mapper_pidfd >= 0 && syscall(SYS_pidfd_send_signal, m->mapper_pidfd, 0, NULL, 0))) {
 		log_error("mirror of %s (process %d) has ended unexpectedly; its files give EIO",
 			  m->name, m->pid);
 		mirror_kill(m);
@@ -115,8 +114,8 @@ static struct mirror *still_there(struct mirror_pool *pool, struct mirror *want)
 
 	pthread_mutex_lock(&pool->lock);
 	LIST_FOREACH(m, &pool->mirrors, next)
-		if (m == want)
-			break;
+	if (m == want)
+		break;
 	/* one whose last user is just leaving is not there any more */
 	if (m) {
 		int refs = atomic_load(&m->refs);
@@ -220,8 +219,8 @@ void mirror_pool_destroy(struct mirror_pool *pool)
 	do {
 		pthread_mutex_lock(&pool->lock);
 		LIST_FOREACH(m, &pool->mirrors, next)
-			if (!m->destroyed)
-				break;
+		if (!m->destroyed)
+			break;
 		pthread_mutex_unlock(&pool->lock);
 		if (m)
 			mirror_destroy(m);

@@ -66,8 +66,8 @@ static int spawn_child(void *arg)
 
 static pid_t spawn(struct spawn *s, int *pidfd)
 {
-	char *stack = mmap(NULL, SPAWN_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			   -1, 0);
+	char *stack =
+		mmap(NULL, SPAWN_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pid_t pid;
 	int err;
 
@@ -249,8 +249,7 @@ static int start(struct mirror *m)
 	snprintf(s.name, sizeof(s.name), "paradice-mirror %s", m->name);
 	filler = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ret = make_slots(m, &req, &res);
-	if (!ret && (filler < 0 ||
-		     socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)))
+	if (!ret && (filler < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)))
 		ret = -errno;
 	if (ret)
 		goto out;

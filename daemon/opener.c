@@ -40,7 +40,7 @@ static void interrupted(int signal)
 
 int opener_setup(void)
 {
-	struct sigaction sa = {.sa_handler = interrupted};
+	struct sigaction sa = { .sa_handler = interrupted };
 	sigset_t set;
 
 	sigemptyset(&sa.sa_mask);

@@ -92,7 +92,7 @@ static void close_unwanted(struct request *r)
 /* A driver that says "busy" may mean a window that the VMM has not let go of yet. */
 static void try_again(struct request *r)
 {
-	struct timespec t = {.tv_nsec = 10000000};
+	struct timespec t = { .tv_nsec = 10000000 };
 
 	nanosleep(&t, NULL);
 	opens_start(r->w->opens, r);

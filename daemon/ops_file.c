@@ -127,7 +127,7 @@ void op_fsync(struct request *r)
 void op_poll(struct request *r)
 {
 	uint32_t want = r->req.u.poll.events;
-	struct pollfd p = {.fd = r->file->mf.fd};
+	struct pollfd p = { .fd = r->file->mf.fd };
 
 	if (!want)
 		want = POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND | POLLWRNORM |

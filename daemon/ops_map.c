@@ -35,7 +35,7 @@ static bool kvm_shows_pfnmap(void)
 static int64_t map_in_mirror(struct request *r, uint32_t prot)
 {
 	const struct pd_req_mmap *q = &r->req.u.mmap;
-	struct timespec t = {.tv_nsec = 5000000};
+	struct timespec t = { .tv_nsec = 5000000 };
 	int64_t err;
 
 	for (;;) {

@@ -34,22 +34,22 @@ enum {
 };
 
 static const struct option long_options[] = {
-	{"vm", required_argument, NULL, OPT_VM},
-	{"socket", required_argument, NULL, OPT_SOCKET},
-	{"device", required_argument, NULL, OPT_DEVICE},
-	{"queues", required_argument, NULL, OPT_QUEUES},
-	{"window", required_argument, NULL, OPT_WINDOW},
-	{"max-inflight", required_argument, NULL, OPT_MAX_INFLIGHT},
-	{"stats", required_argument, NULL, OPT_STATS},
-	{"user", required_argument, NULL, OPT_USER},
-	{"allow-pfnmap", no_argument, NULL, OPT_ALLOW_PFNMAP},
-	{"once", no_argument, NULL, OPT_ONCE},
-	{"control", required_argument, NULL, OPT_CONTROL},
-	{"mirror", required_argument, NULL, OPT_MIRROR},
-	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
+	{ "vm", required_argument, NULL, OPT_VM },
+	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "device", required_argument, NULL, OPT_DEVICE },
+	{ "queues", required_argument, NULL, OPT_QUEUES },
+	{ "window", required_argument, NULL, OPT_WINDOW },
+	{ "max-inflight", required_argument, NULL, OPT_MAX_INFLIGHT },
+	{ "stats", required_argument, NULL, OPT_STATS },
+	{ "user", required_argument, NULL, OPT_USER },
+	{ "allow-pfnmap", no_argument, NULL, OPT_ALLOW_PFNMAP },
+	{ "once", no_argument, NULL, OPT_ONCE },
+	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "mirror", required_argument, NULL, OPT_MIRROR },
+	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
 };
 
 static const char help_text[] =
@@ -195,7 +195,7 @@ static char *device_name(const char *path)
 
 static void device(const char *text, struct vm_option *vm)
 {
-	struct device_option d = {.caching = -1};
+	struct device_option d = { .caching = -1 };
 	char *copy = must(strdup(text));
 	char *save = NULL;
 	char *path = strtok_r(copy, ",", &save);
@@ -285,7 +285,7 @@ void options_parse(int argc, char **argv, struct options *o)
 	int c;
 	int level;
 
-	*o = (struct options){.control = must(strdup(CONTROL_DEFAULT)), .level = LOG_INFO};
+	*o = (struct options){ .control = must(strdup(CONTROL_DEFAULT)), .level = LOG_INFO };
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		bool of_vm = c == OPT_SOCKET || c == OPT_DEVICE || c == OPT_STATS;

@@ -202,7 +202,7 @@ struct pool *pool_create(struct worker *w)
 void pool_kick_changed(struct pool *p, unsigned int queue, int old, int kick)
 {
 	/* edge-triggered: each kick wakes one thread, and the counter need not be read */
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u32 = queue};
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = queue };
 
 	if (old >= 0)
 		epoll_ctl(p->epoll, EPOLL_CTL_DEL, old, NULL);

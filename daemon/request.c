@@ -29,7 +29,7 @@ static void give(struct worker *w, struct virtqueue *q, struct reply *reply,
 	struct {
 		struct pd_resp resp;
 		struct pd_device device;
-	} out = {.resp = *resp};
+	} out = { .resp = *resp };
 	uint32_t len = sizeof(out.resp);
 
 	if (device) {
@@ -137,7 +137,7 @@ void request_done(struct request *r, int64_t result)
 
 bool request_fault(struct request *r, uint64_t addr, bool write)
 {
-	struct pd_resp resp = {.status = PD_ST_FAULT};
+	struct pd_resp resp = { .status = PD_ST_FAULT };
 	bool asked = false;
 
 	resp.u.fault.addr = addr;
@@ -216,8 +216,8 @@ void request_abandon(struct request *r)
 static void refuse(struct worker *w, struct virtqueue *q, const struct vq_chain *c, uint64_t tag,
 		   int result)
 {
-	struct pd_resp resp = {.status = PD_ST_DONE, .result = (uint64_t)(int64_t)result};
-	struct reply reply = {.present = true, .head = c->head, .generation = q->generation};
+	struct pd_resp resp = { .status = PD_ST_DONE, .result = (uint64_t)(int64_t)result };
+	struct reply reply = { .present = true, .head = c->head, .generation = q->generation };
 
 	reply.tag = tag;
 	reply.room = c->write_len;
@@ -238,7 +238,7 @@ static void refuse(struct worker *w, struct virtqueue *q, const struct vq_chain 
 
 static struct request *read_request(struct worker *w, struct virtqueue *q, const struct vq_chain *c)
 {
-	struct pd_req req = {0};
+	struct pd_req req = { 0 };
 	uint64_t lists;
 	struct request *r;
 	uint64_t want;
@@ -345,9 +345,9 @@ void request_fail_old(struct worker *w, struct virtqueue *q)
 	gmem_rdlock(w->mem);
 	vq_recover(q);
 	while (vq_recover_next(q, w->mem, &c) == 1) {
-		struct pd_resp resp = {.status = PD_ST_DONE, .result = (uint64_t)(int64_t)-EIO};
-		struct pd_event lost = {.type = PD_EV_POLL, .lost = 1};
-		struct pd_req req = {0};
+		struct pd_resp resp = { .status = PD_ST_DONE, .result = (uint64_t)(int64_t)-EIO };
+		struct pd_event lost = { .type = PD_EV_POLL, .lost = 1 };
+		struct pd_req req = { 0 };
 		const void *out = &resp;
 		uint32_t len = sizeof(resp);
 

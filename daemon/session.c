@@ -267,7 +267,7 @@ static void *end_main(void *arg)
 	pthread_mutex_unlock(&s->lock);
 	stats_add_pool(w, s->pool);
 	while (atomic_load(&s->refs) > 1) {
-		struct timespec t = {.tv_nsec = 1000000};
+		struct timespec t = { .tv_nsec = 1000000 };
 
 		nanosleep(&t, NULL);
 	}
@@ -305,7 +305,7 @@ void session_end(struct worker *w)
 
 bool session_wait(struct worker *w, unsigned int ms)
 {
-	struct timespec t = {.tv_nsec = 1000000};
+	struct timespec t = { .tv_nsec = 1000000 };
 
 	for (unsigned int i = 0; i < ms && atomic_load(&w->sessions); i++)
 		nanosleep(&t, NULL);

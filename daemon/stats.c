@@ -37,7 +37,7 @@ void stats_format(struct worker *w, char *out, size_t size)
 	struct counts *c = &w->counts;
 	struct session *s = session_get(w);
 	struct mirror_stats m;
-	struct mirror_stats live = {0};
+	struct mirror_stats live = { 0 };
 	size_t files = 0;
 	unsigned int inflight = 0;
 	FILE *f = fmemopen(out, size, "w");

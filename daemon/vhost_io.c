@@ -46,7 +46,7 @@ static void take_fds(struct msghdr *mh, int *fds, unsigned int *nfds)
 
 int vhost_read(int fd, struct vhost_message *msg, int *fds, unsigned int *nfds)
 {
-	struct iovec iov = {.iov_base = &msg->head, .iov_len = sizeof(msg->head)};
+	struct iovec iov = { .iov_base = &msg->head, .iov_len = sizeof(msg->head) };
 	union {
 		char buf[CMSG_SPACE(sizeof(int) * VHOST_MAX_FDS)];
 		struct cmsghdr align;
@@ -91,14 +91,14 @@ int vhost_read(int fd, struct vhost_message *msg, int *fds, unsigned int *nfds)
 int vhost_write(int fd, const struct vhost_message *msg, int pass)
 {
 	struct iovec iov[2] = {
-		{.iov_base = (void *)&msg->head, .iov_len = sizeof(msg->head)},
-		{.iov_base = (void *)&msg->u, .iov_len = msg->head.size},
+		{ .iov_base = (void *)&msg->head, .iov_len = sizeof(msg->head) },
+		{ .iov_base = (void *)&msg->u, .iov_len = msg->head.size },
 	};
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
-	} control = {0};
-	struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
+	} control = { 0 };
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
 	size_t left = sizeof(msg->head) + msg->head.size;
 
 	if (pass >= 0) {

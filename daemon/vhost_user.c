@@ -234,7 +234,7 @@ static void get_config(const struct worker *w, struct vhost_message *msg)
 		.num_request_queues = w->s.queues,
 		.max_inflight = w->s.max_inflight,
 	};
-	uint8_t space[VHOST_CONFIG_MAX] = {0};
+	uint8_t space[VHOST_CONFIG_MAX] = { 0 };
 	uint32_t offset = msg->u.config.offset;
 	uint32_t size = msg->u.config.size;
 
@@ -438,8 +438,8 @@ bool vhost_user_serve(struct worker *w)
 	log_debug("vhost-user message %u, %u bytes, %u descriptors", msg.head.request,
 		  msg.head.size, nfds);
 	w->state->serving = msg.head.request + 1;
-	need_reply =
-		msg.head.flags & VHOST_FLAG_NEED_REPLY && protocol & BIT(VHOST_PROTOCOL_REPLY_ACK);
+	need_reply = msg.head.flags & VHOST_FLAG_NEED_REPLY &&
+		     protocol & BIT(VHOST_PROTOCOL_REPLY_ACK);
 	keep(w, &msg, fds, nfds);
 	err = serve(w, &msg, fds, nfds);
 	/* SET_MEM_TABLE's are taken over whole */

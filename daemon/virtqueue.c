@@ -102,7 +102,7 @@ static const char *add_segment(struct guest_memory *g, struct vq_chain *c,
 	/* pieces that cross from one region to the next are found out when they are copied */
 	if (d->addr + d->len < d->addr || !gmem_gpa(g, d->addr, &avail))
 		return "a descriptor that is not in the guest's memory";
-	c->seg[c->nread + c->nwrite] = (struct vq_segment){.gpa = d->addr, .len = d->len};
+	c->seg[c->nread + c->nwrite] = (struct vq_segment){ .gpa = d->addr, .len = d->len };
 	if (d->flags & VRING_DESC_F_WRITE) {
 		c->nwrite++;
 		c->write_len += d->len;
@@ -120,7 +120,7 @@ static const char *walk_indirect(struct guest_memory *g, struct vq_chain *c,
 				 const struct vring_desc *table)
 {
 	uint32_t n = table->len / sizeof(struct vring_desc);
-	struct vq_segment seg = {.gpa = table->addr, .len = table->len};
+	struct vq_segment seg = { .gpa = table->addr, .len = table->len };
 	uint32_t i = 0;
 
 	if (!n || table->len % sizeof(struct vring_desc) || n > VQ_MAX_SIZE)

@@ -111,7 +111,7 @@ static int send_device(struct vm *vm, unsigned int index, const struct device_in
 
 static int send_start(struct vm *vm, const struct host *host)
 {
-	int fds[4] = {vm->conn, host->program, vm->state, host->uffd};
+	int fds[4] = { vm->conn, host->program, vm->state, host->uffd };
 	struct channel_msg msg;
 	char why[256];
 	int err;
@@ -152,8 +152,8 @@ static int send_start(struct vm *vm, const struct host *host)
 /* In the child: becomes the worker program, with the channel as descriptor 3 and nothing else. */
 static void __attribute__((noreturn)) exec_worker(int channel, char *title)
 {
-	char *const argv[] = {title, (char *)WORKER_ARGUMENT, NULL};
-	char *const envp[] = {NULL};
+	char *const argv[] = { title, (char *)WORKER_ARGUMENT, NULL };
+	char *const envp[] = { NULL };
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -335,7 +335,7 @@ static void write_stats(const struct vm *vm)
 /* A worker that died is replaced, unless that happens all the time or there is nobody to serve. */
 static bool replace_worker(struct vm *vm, const struct host *host)
 {
-	struct pollfd p = {.fd = vm->conn, .events = POLLRDHUP};
+	struct pollfd p = { .fd = vm->conn, .events = POLLRDHUP };
 	struct timespec now;
 	int err;
 

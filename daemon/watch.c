@@ -80,7 +80,7 @@ static void *watch_main(void *arg)
 struct watch *watch_create(struct worker *w)
 {
 	struct watch *wa = calloc(1, sizeof(*wa));
-	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = KEY_SIGNAL};
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = KEY_SIGNAL };
 	sigset_t set;
 
 	if (!wa)
@@ -103,7 +103,7 @@ struct watch *watch_create(struct worker *w)
 
 int watch_arm(struct watch *wa, struct file *f, uint32_t events, bool edge)
 {
-	struct epoll_event ev = {.data.u64 = f->mf.id};
+	struct epoll_event ev = { .data.u64 = f->mf.id };
 	int err = 0;
 
 	events = events ? events & ALL_EVENTS : ALL_EVENTS;
@@ -129,7 +129,7 @@ int watch_arm(struct watch *wa, struct file *f, uint32_t events, bool edge)
 
 int watch_async(struct watch *wa, struct file *f, bool on)
 {
-	struct f_owner_ex owner = {.type = F_OWNER_PID, .pid = getpid()};
+	struct f_owner_ex owner = { .type = F_OWNER_PID, .pid = getpid() };
 	int err = 0;
 	int flags;
 
@@ -162,7 +162,7 @@ void watch_forget(struct watch *wa, struct file *f)
 
 void watch_event_kick(struct watch *wa, int old, int kick)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = KEY_KICK};
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = KEY_KICK };
 
 	if (old >= 0)
 		epoll_ctl(wa->epoll, EPOLL_CTL_DEL, old, NULL);

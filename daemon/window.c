@@ -127,7 +127,7 @@ static int request(struct windows *ws, struct vhost_message *msg, int pass)
 static int map_request(struct windows *ws, uint32_t what, const struct window *win,
 		       uint64_t fd_offset, int fd)
 {
-	struct vhost_message msg = {.head = {.request = what, .size = sizeof(msg.u.map)}};
+	struct vhost_message msg = { .head = { .request = what, .size = sizeof(msg.u.map) } };
 
 	msg.u.map = (struct vhost_shmem_map){
 		.shmid = PD_WINDOW_SHMID,
@@ -146,7 +146,7 @@ static int map_request(struct windows *ws, uint32_t what, const struct window *w
 static int settle(struct windows *ws)
 {
 	struct vhost_message msg = {
-		.head = {.request = VHOST_BACKEND_SHARED_OBJECT_REMOVE, .size = 16},
+		.head = { .request = VHOST_BACKEND_SHARED_OBJECT_REMOVE, .size = 16 },
 	};
 	int err;
 
@@ -162,7 +162,7 @@ static void save(struct windows *ws)
 	struct vm_state *s = ws->w->state;
 
 	for (unsigned int i = 0; i < ws->n; i++)
-		s->windows[i] = (struct window_state){ws->list[i].offset, ws->list[i].len};
+		s->windows[i] = (struct window_state){ ws->list[i].offset, ws->list[i].len };
 	s->nwindows = ws->n;
 }
 
@@ -172,12 +172,12 @@ void windows_recover(struct windows *ws)
 
 	for (unsigned int i = 0; i < s->nwindows && i < PD_MAX_WINDOWS; i++)
 		ws->list[ws->n++] =
-			(struct window){.offset = s->windows[i].offset, .len = s->windows[i].len};
+			(struct window){ .offset = s->windows[i].offset, .len = s->windows[i].len };
 }
 
 int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *req)
 {
-	struct window win = {.offset = req->window, .len = req->len, .map = m->id};
+	struct window win = { .offset = req->window, .len = req->len, .map = m->id };
 	struct file *f = m->file;
 	off_t pos = -1;
 	int err = 0;

@@ -178,9 +178,9 @@ static void serve(struct worker *w, int signals)
 {
 	for (;;) {
 		struct pollfd p[3] = {
-			{.fd = w->conn, .events = POLLIN},
-			{.fd = w->channel, .events = POLLIN},
-			{.fd = signals, .events = POLLIN},
+			{ .fd = w->conn, .events = POLLIN },
+			{ .fd = w->channel, .events = POLLIN },
+			{ .fd = signals, .events = POLLIN },
 		};
 
 		if (poll(p, 3, -1) < 0 && errno != EINTR) {

@@ -26,9 +26,9 @@
 
 struct command {
 	uint32_t id;
-	pid_t pid;	/* 0: the slot is free, -1: has ended, output still open */
-	int in;		/* we write its stdin here; -1: closed */
-	int out[2];	/* we read its stdout and stderr here; -1: closed */
+	pid_t pid; /* 0: the slot is free, -1: has ended, output still open */
+	int in; /* we write its stdin here; -1: closed */
+	int out[2]; /* we read its stdout and stderr here; -1: closed */
 };
 
 static struct command commands[MAX_COMMANDS];

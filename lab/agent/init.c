@@ -52,8 +52,8 @@ static void make(const char *path)
 		fail("cannot make %s: %s", path, strerror(errno));
 }
 
-static void mount_at(const char *source, const char *target, const char *type,
-		     unsigned long flags, const char *data)
+static void mount_at(const char *source, const char *target, const char *type, unsigned long flags,
+		     const char *data)
 {
 	if (mount(source, target, type, flags, data))
 		fail("cannot mount %s on %s: %s", source, target, strerror(errno));

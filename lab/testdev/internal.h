@@ -109,17 +109,17 @@ static inline bool td_gone(const struct td_file *f)
  * Sleep until @cond, counted as blocked. 0, -ERESTARTSYS, or -ENODEV when the
  * device went away. To be called without locks.
  */
-#define td_wait(f, wq, cond)                                                     \
-	({                                                                       \
-		int td_ret;                                                      \
-		td_count(f, TD_BLOCKED, 1);                                      \
-		td_ret = wait_event_interruptible(wq, (cond) || td_gone(f));     \
-		td_count(f, TD_BLOCKED, -1);                                     \
-		if (td_ret)                                                      \
-			td_count(f, TD_INTERRUPTED, 1);                          \
-		else if (td_gone(f))                                             \
-			td_ret = -ENODEV;                                        \
-		td_ret;                                                          \
+#define td_wait(f, wq, cond)                                                 \
+	({                                                                   \
+		int td_ret;                                                  \
+		td_count(f, TD_BLOCKED, 1);                                  \
+		td_ret = wait_event_interruptible(wq, (cond) || td_gone(f)); \
+		td_count(f, TD_BLOCKED, -1);                                 \
+		if (td_ret)                                                  \
+			td_count(f, TD_INTERRUPTED, 1);                      \
+		else if (td_gone(f))                                         \
+			td_ret = -ENODEV;                                    \
+		td_ret;                                                      \
 	})
 
 /* core.c */

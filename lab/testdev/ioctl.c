@@ -6,22 +6,22 @@
 #include "internal.h"
 
 /* Copy the argument in as a TYPE named x, run EXPR, and copy x back. */
-#define TD_INOUT(type, x, expr)                                                  \
-	({                                                                       \
-		type x;                                                          \
-		long td_ret = -EFAULT;                                           \
-		if (!copy_from_user(&x, argp, sizeof(x))) {                      \
-			td_ret = (expr);                                         \
-			if (td_ret >= 0 && copy_to_user(argp, &x, sizeof(x)))    \
-				td_ret = -EFAULT;                                \
-		}                                                                \
-		td_ret;                                                          \
+#define TD_INOUT(type, x, expr)                                               \
+	({                                                                    \
+		type x;                                                       \
+		long td_ret = -EFAULT;                                        \
+		if (!copy_from_user(&x, argp, sizeof(x))) {                   \
+			td_ret = (expr);                                      \
+			if (td_ret >= 0 && copy_to_user(argp, &x, sizeof(x))) \
+				td_ret = -EFAULT;                             \
+		}                                                             \
+		td_ret;                                                       \
 	})
 
-#define TD_IN(type, x, expr)                                                     \
-	({                                                                       \
-		type x;                                                          \
-		copy_from_user(&x, argp, sizeof(x)) ? -EFAULT : (long)(expr);    \
+#define TD_IN(type, x, expr)                                                  \
+	({                                                                    \
+		type x;                                                       \
+		copy_from_user(&x, argp, sizeof(x)) ? -EFAULT : (long)(expr); \
 	})
 
 static long td_info(struct td_file *f, void __user *argp)

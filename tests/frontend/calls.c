@@ -30,8 +30,8 @@ int64_t fe_wait(struct fe *f, struct fe_call *c, int ms)
 			fe_continue(f, c, -EFAULT, NULL, 0, NULL);
 			continue;
 		}
-		run = (struct pd_pages){page->addr, page->frame, 1,
-					page->write ? PD_PAGES_WRITE : 0};
+		run = (struct pd_pages){ page->addr, page->frame, 1,
+					 page->write ? PD_PAGES_WRITE : 0 };
 		fe_continue(f, c, 0, &run, 1, NULL);
 	}
 }
@@ -44,7 +44,7 @@ int64_t fe_control(struct fe *f, struct pd_req *req, struct fe_call *c)
 
 int64_t fe_call(struct fe *f, struct fe_mm *mm, struct pd_req *req, const struct pd_range *vecs)
 {
-	struct fe_call c = {.mm = mm};
+	struct fe_call c = { .mm = mm };
 
 	req->mm = mm ? mm->id : 0;
 	fe_submit(f, &c, mm ? mm->queue : PD_QUEUE_REQUEST, req, NULL, NULL, vecs);
@@ -55,12 +55,12 @@ int64_t fe_mm_create(struct fe *f, struct fe_mm *mm)
 {
 	struct pd_req req = {
 		.op = PD_OP_MM_CREATE,
-		.u.mm_create = {.hole = FE_HOLE,
-				.hole_len = PD_HOLE_SIZE,
-				.pid = 4711,
-				.comm = "prog"},
+		.u.mm_create = { .hole = FE_HOLE,
+				 .hole_len = PD_HOLE_SIZE,
+				 .pid = 4711,
+				 .comm = "prog" },
 	};
-	struct fe_call c = {0};
+	struct fe_call c = { 0 };
 
 	memset(mm, 0, sizeof(*mm));
 	mm->id = req.mm = f->next_mm++;
@@ -70,8 +70,8 @@ int64_t fe_mm_create(struct fe *f, struct fe_mm *mm)
 
 int64_t fe_mm_destroy(struct fe *f, struct fe_mm *mm)
 {
-	struct pd_req req = {.op = PD_OP_MM_DESTROY, .mm = mm->id};
-	struct fe_call c = {0};
+	struct pd_req req = { .op = PD_OP_MM_DESTROY, .mm = mm->id };
+	struct fe_call c = { 0 };
 
 	while (mm->pages) {
 		struct fe_page *p = mm->pages;
@@ -108,8 +108,8 @@ void *fe_mm_at(struct fe *f, struct fe_mm *mm, uint64_t addr)
 
 int64_t fe_dev_open(struct fe *f, uint32_t device, uint32_t oflags)
 {
-	struct pd_req req = {.op = PD_OP_OPEN, .oflags = oflags, .u.open.device = device};
-	struct fe_call c = {0};
+	struct pd_req req = { .op = PD_OP_OPEN, .oflags = oflags, .u.open.device = device };
+	struct fe_call c = { 0 };
 	int64_t ret;
 
 	fe_submit(f, &c, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
@@ -119,7 +119,7 @@ int64_t fe_dev_open(struct fe *f, uint32_t device, uint32_t oflags)
 
 int64_t fe_release(struct fe *f, uint64_t file)
 {
-	struct pd_req req = {.op = PD_OP_RELEASE, .file = file};
+	struct pd_req req = { .op = PD_OP_RELEASE, .file = file };
 
 	return fe_call(f, NULL, &req, NULL);
 }
@@ -127,8 +127,8 @@ int64_t fe_release(struct fe *f, uint64_t file)
 static int64_t rw(struct fe *f, struct fe_mm *mm, uint16_t op, uint64_t file, uint64_t addr,
 		  uint64_t len)
 {
-	struct pd_req req = {.op = op, .file = file, .nvecs = 1, .oflags = 2};
-	struct pd_range vec = {addr, len};
+	struct pd_req req = { .op = op, .file = file, .nvecs = 1, .oflags = 2 };
+	struct pd_range vec = { addr, len };
 
 	return fe_call(f, mm, &req, &vec);
 }
@@ -146,15 +146,16 @@ int64_t fe_write(struct fe *f, struct fe_mm *mm, uint64_t file, uint64_t addr, u
 int64_t fe_ioctl(struct fe *f, struct fe_mm *mm, uint64_t file, uint32_t cmd, uint64_t arg)
 {
 	struct pd_req req = {
-		.op = PD_OP_IOCTL, .file = file, .oflags = 2, .u.ioctl = {.arg = arg, .cmd = cmd}};
+		.op = PD_OP_IOCTL, .file = file, .oflags = 2, .u.ioctl = { .arg = arg, .cmd = cmd }
+	};
 
 	return fe_call(f, mm, &req, NULL);
 }
 
 int64_t fe_cancel(struct fe *f, uint64_t tag, uint32_t flags)
 {
-	struct pd_req req = {.op = PD_OP_CANCEL, .u.cancel = {.tag = tag, .flags = flags}};
-	struct fe_call c = {0};
+	struct pd_req req = { .op = PD_OP_CANCEL, .u.cancel = { .tag = tag, .flags = flags } };
+	struct fe_call c = { 0 };
 
 	return fe_control(f, &req, &c);
 }

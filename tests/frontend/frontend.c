@@ -29,7 +29,7 @@ static void die(const char *what)
 
 void fe_open(struct fe *f, const struct fe_daemon *d)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
 	memset(f, 0, sizeof(*f));
 	f->backend = f->memfd = -1;
@@ -56,13 +56,13 @@ int64_t fe_message(struct fe *f, uint32_t request, const void *payload, uint32_t
 		   const int *fds, unsigned int nfds, struct vhost_message *reply)
 {
 	static struct vhost_message own;
-	struct vhost_header head = {.request = request, .flags = VHOST_VERSION, .size = size};
-	struct iovec iov[2] = {{&head, sizeof(head)}, {(void *)payload, size}};
+	struct vhost_header head = { .request = request, .flags = VHOST_VERSION, .size = size };
+	struct iovec iov[2] = { { &head, sizeof(head) }, { (void *)payload, size } };
 	union {
 		char buf[CMSG_SPACE(sizeof(int) * VHOST_MAX_REGIONS)];
 		struct cmsghdr align;
-	} control = {0};
-	struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
+	} control = { 0 };
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
 	int got[VHOST_MAX_FDS];
 	unsigned int n;
 
@@ -161,7 +161,7 @@ void fe_start_rings(struct fe *f, bool fresh)
 {
 	struct vhost_memory table = {
 		.nregions = 1,
-		.regions = {{.gpa = 0, .size = FE_MEMORY, .uva = FE_UVA}},
+		.regions = { { .gpa = 0, .size = FE_MEMORY, .uva = FE_UVA } },
 	};
 
 	if (fe_message(f, VHOST_SET_FEATURES, &f->features, 8, NULL, 0, NULL))
@@ -171,8 +171,8 @@ void fe_start_rings(struct fe *f, bool fresh)
 		die("SET_MEM_TABLE");
 	for (uint32_t i = 0; i < FE_QUEUES; i++) {
 		struct fe_queue *q = &f->q[i];
-		struct vhost_vring_state state = {.index = i, .num = FE_RING};
-		struct vhost_vring_addr addr = {.index = i};
+		struct vhost_vring_state state = { .index = i, .num = FE_RING };
+		struct vhost_vring_addr addr = { .index = i };
 		uint64_t index = i;
 
 		if (fresh) {
@@ -205,7 +205,7 @@ void fe_start_rings(struct fe *f, bool fresh)
 void fe_stop_rings(struct fe *f)
 {
 	for (uint32_t i = 0; i < FE_QUEUES; i++) {
-		struct vhost_vring_state state = {.index = i};
+		struct vhost_vring_state state = { .index = i };
 		struct vhost_message reply;
 
 		fe_message(f, VHOST_SET_VRING_ENABLE, &state, sizeof(state), NULL, 0, NULL);
@@ -220,10 +220,10 @@ void fe_stop_rings(struct fe *f)
 void fe_connect(struct fe *f, const struct fe_daemon *d, const struct fe_options *o)
 {
 	static const struct fe_options none;
-	struct vhost_config config = {.size = sizeof(struct pd_config)};
-	struct pd_req hello = {.op = PD_OP_HELLO, .u.hello = {.version = PD_VERSION}};
+	struct vhost_config config = { .size = sizeof(struct pd_config) };
+	struct pd_req hello = { .op = PD_OP_HELLO, .u.hello = { .version = PD_VERSION } };
 	struct vhost_message reply;
-	struct fe_call c = {0};
+	struct fe_call c = { 0 };
 	uint64_t protocol;
 	int64_t err;
 

@@ -33,11 +33,11 @@ static uint16_t put(struct fe *f, unsigned int queue, uint64_t in, uint32_t in_l
 	head = q->free[--q->nfree];
 	q->done[head] = false;
 	if (in_len)
-		desc[head] = (struct vring_desc){in, in_len, out_len ? VRING_DESC_F_NEXT : 0,
-						 (uint16_t)(head + 1)};
+		desc[head] = (struct vring_desc){ in, in_len, out_len ? VRING_DESC_F_NEXT : 0,
+						  (uint16_t)(head + 1) };
 	if (out_len)
 		desc[in_len ? head + 1 : head] =
-			(struct vring_desc){out, out_len, VRING_DESC_F_WRITE, 0};
+			(struct vring_desc){ out, out_len, VRING_DESC_F_WRITE, 0 };
 	avail->ring[q->avail % FE_RING] = head;
 	old = q->avail++;
 	atomic_thread_fence(memory_order_release);
@@ -90,7 +90,7 @@ static int64_t wait_head(struct fe *f, unsigned int queue, uint16_t head, int ms
 
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (;;) {
-		struct pollfd p = {.fd = q->call, .events = POLLIN};
+		struct pollfd p = { .fd = q->call, .events = POLLIN };
 		eventfd_t v;
 		int64_t len = -1;
 		long left;
@@ -196,7 +196,7 @@ int64_t fe_wait_raw(struct fe *f, struct fe_call *c, int ms)
 void fe_continue(struct fe *f, struct fe_call *c, int error, const struct pd_pages *pages,
 		 unsigned int npages, const struct pd_req_continue *map)
 {
-	struct pd_req req = {.op = PD_OP_CONTINUE, .mm = c->mm->id, .npages = npages};
+	struct pd_req req = { .op = PD_OP_CONTINUE, .mm = c->mm->id, .npages = npages };
 	uint64_t first = c->first_tag;
 
 	if (map)
@@ -222,7 +222,7 @@ int fe_event(struct fe *f, struct pd_event *ev, int ms)
 	struct vring_desc *desc = (void *)(f->mem + FE_DESC(q));
 
 	for (int waited = 0;; waited += 5) {
-		struct pollfd p = {.fd = q->call, .events = POLLIN};
+		struct pollfd p = { .fd = q->call, .events = POLLIN };
 		eventfd_t v;
 
 		pthread_mutex_lock(&q->lock);

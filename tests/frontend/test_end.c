@@ -59,14 +59,14 @@ static int pty(struct fixture *x, int64_t *master)
 
 static void blocked_read(struct fixture *x, struct fe_call *c, int64_t file)
 {
-	struct pd_req req = {.op = PD_OP_READ,
-			     .file = (uint64_t)file,
-			     .mm = x->mm.id,
-			     .nvecs = 1,
-			     .oflags = O_RDWR};
-	struct pd_range vec = {PROG + PD_PAGE_SIZE, 100};
+	struct pd_req req = { .op = PD_OP_READ,
+			      .file = (uint64_t)file,
+			      .mm = x->mm.id,
+			      .nvecs = 1,
+			      .oflags = O_RDWR };
+	struct pd_range vec = { PROG + PD_PAGE_SIZE, 100 };
 
-	*c = (struct fe_call){.mm = &x->mm};
+	*c = (struct fe_call){ .mm = &x->mm };
 	fe_submit(&x->f, c, x->mm.queue, &req, NULL, NULL, &vec);
 	assert_int_equal(fe_wait(&x->f, c, 50), -ETIME);
 }
@@ -88,14 +88,14 @@ static void test_vm_ends_in_the_middle(void **state)
 		fe_mm_add(&x->f, &x->mm, PROG, PROG_PAGES, true);
 		slave = pty(x, &master);
 		for (int k = 0; k < 20; k++) {
-			struct pd_req req = {.op = PD_OP_READ,
-					     .file = (uint64_t)master,
-					     .mm = x->mm.id,
-					     .nvecs = 1,
-					     .oflags = O_RDWR};
-			struct pd_range vec = {0x70000000 + (uint64_t)k * PD_PAGE_SIZE, 100};
+			struct pd_req req = { .op = PD_OP_READ,
+					      .file = (uint64_t)master,
+					      .mm = x->mm.id,
+					      .nvecs = 1,
+					      .oflags = O_RDWR };
+			struct pd_range vec = { 0x70000000 + (uint64_t)k * PD_PAGE_SIZE, 100 };
 
-			c = (struct fe_call){.mm = &x->mm};
+			c = (struct fe_call){ .mm = &x->mm };
 			fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
 		}
 		fixture_vm_gone(x);
@@ -157,10 +157,11 @@ static void test_worker_killed(void **state)
 	struct pd_req map = {
 		.op = PD_OP_MMAP,
 		.oflags = O_RDWR,
-		.u.mmap = {.addr = 0x60000000, .len = PD_PAGE_SIZE, .prot = PROT_READ}};
-	struct pd_req window = {.op = PD_OP_WINDOW_MAP, .u.window = {.len = PD_PAGE_SIZE}};
+		.u.mmap = { .addr = 0x60000000, .len = PD_PAGE_SIZE, .prot = PROT_READ }
+	};
+	struct pd_req window = { .op = PD_OP_WINDOW_MAP, .u.window = { .len = PD_PAGE_SIZE } };
 	struct fe_call calls[20];
-	struct fe_call c = {.mm = &x->mm};
+	struct fe_call c = { .mm = &x->mm };
 	struct pd_event ev;
 	int64_t master;
 	int slave = pty(x, &master);
@@ -175,14 +176,14 @@ static void test_worker_killed(void **state)
 	assert_int_equal(fe_call(&x->f, NULL, &window, NULL), 0);
 	fe_post_events(&x->f, 4);
 	for (int i = 0; i < 20; i++) {
-		struct pd_req req = {.op = PD_OP_READ,
-				     .file = (uint64_t)master,
-				     .mm = x->mm.id,
-				     .nvecs = 1,
-				     .oflags = O_RDWR};
-		struct pd_range vec = {PROG + PD_PAGE_SIZE, 100};
+		struct pd_req req = { .op = PD_OP_READ,
+				      .file = (uint64_t)master,
+				      .mm = x->mm.id,
+				      .nvecs = 1,
+				      .oflags = O_RDWR };
+		struct pd_range vec = { PROG + PD_PAGE_SIZE, 100 };
 
-		calls[i] = (struct fe_call){.mm = &x->mm};
+		calls[i] = (struct fe_call){ .mm = &x->mm };
 		fe_submit(&x->f, &calls[i], x->mm.queue, &req, NULL, NULL, &vec);
 	}
 	assert_int_equal(fe_wait(&x->f, &calls[19], 50), -ETIME);
@@ -263,7 +264,7 @@ static void test_manager_killed(void **state)
 static void test_reset_of_the_device(void **state)
 {
 	struct fixture *x = *state;
-	struct pd_req hello = {.op = PD_OP_HELLO, .u.hello = {.version = PD_VERSION}};
+	struct pd_req hello = { .op = PD_OP_HELLO, .u.hello = { .version = PD_VERSION } };
 	struct fe_call c;
 	int64_t master;
 	int slave = pty(x, &master);
@@ -280,7 +281,7 @@ static void test_reset_of_the_device(void **state)
 	fe_start_rings(&x->f, true);
 	/* a new start: the old handles mean nothing */
 	assert_int_equal(fe_dev_open(&x->f, DEV_ZERO, O_RDWR), -EIO);
-	c = (struct fe_call){0};
+	c = (struct fe_call){ 0 };
 	assert_int_equal(fe_control(&x->f, &hello, &c), 0);
 	assert_int_equal(fe_mm_create(&x->f, &x->mm), 0);
 	fe_mm_add(&x->f, &x->mm, PROG, PROG_PAGES, true);
@@ -308,19 +309,19 @@ static void test_pause_of_the_vm(void **state)
 
 static void test_too_many_operations(void **state)
 {
-	const char *const args[] = {"--max-inflight", "8", NULL};
+	const char *const args[] = { "--max-inflight", "8", NULL };
 	struct fixture *x = fixture_begin(NULL, args);
 	struct fe_call calls[12];
 	unsigned int busy = 0;
 	int64_t master;
 	int slave = pty(x, &master);
 	int64_t zero = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
-	struct pd_req req = {.op = PD_OP_READ,
-			     .file = (uint64_t)master,
-			     .mm = x->mm.id,
-			     .nvecs = 1,
-			     .oflags = O_RDWR};
-	struct pd_range vec = {PROG, 1};
+	struct pd_req req = { .op = PD_OP_READ,
+			      .file = (uint64_t)master,
+			      .mm = x->mm.id,
+			      .nvecs = 1,
+			      .oflags = O_RDWR };
+	struct pd_range vec = { PROG, 1 };
 	bool open[12];
 
 	(void)state;
@@ -328,7 +329,7 @@ static void test_too_many_operations(void **state)
 	for (int i = 0; i < 12; i++) {
 		int64_t ret;
 
-		calls[i] = (struct fe_call){.mm = &x->mm};
+		calls[i] = (struct fe_call){ .mm = &x->mm };
 		req.tag = 0;
 		fe_submit(&x->f, &calls[i], x->mm.queue, &req, NULL, NULL, &vec);
 		ret = fe_wait(&x->f, &calls[i], 100);
@@ -355,7 +356,7 @@ static void test_too_many_operations(void **state)
 
 static void test_once_and_stats(void **state)
 {
-	const char *const args[] = {"--once", NULL};
+	const char *const args[] = { "--once", NULL };
 	struct fixture *x = fixture_begin(NULL, args);
 	int64_t file = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
 	char text[4096] = "";
@@ -384,7 +385,7 @@ static void test_once_and_stats(void **state)
 static void test_second_vmm_waits(void **state)
 {
 	struct fixture *x = *state;
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", x->d.socket);

@@ -24,8 +24,8 @@ static int64_t open_dev(struct fixture *x, uint32_t device, uint32_t oflags)
 static void test_devices_are_described(void **state)
 {
 	struct fixture *x = *state;
-	struct pd_req req = {.op = PD_OP_DEVICE};
-	struct fe_call c = {0};
+	struct pd_req req = { .op = PD_OP_DEVICE };
+	struct fe_call c = { 0 };
 
 	assert_int_equal(fe_control(&x->f, &req, &c), 0);
 	assert_string_equal((char *)c.device.name, "zero");
@@ -35,11 +35,11 @@ static void test_devices_are_described(void **state)
 	assert_int_equal(c.device.major, 1);
 	assert_int_equal(c.device.minor, 5);
 	assert_int_equal(c.device.flags, 0);
-	req = (struct pd_req){.op = PD_OP_DEVICE, .u.device.index = 3};
+	req = (struct pd_req){ .op = PD_OP_DEVICE, .u.device.index = 3 };
 	assert_int_equal(fe_control(&x->f, &req, &c), 0);
 	assert_string_equal((char *)c.device.name, "zero-ro");
 	assert_int_equal(c.device.flags, PD_DEVICE_RO);
-	req = (struct pd_req){.op = PD_OP_DEVICE, .u.device.index = 6};
+	req = (struct pd_req){ .op = PD_OP_DEVICE, .u.device.index = 6 };
 	assert_int_equal(fe_control(&x->f, &req, &c), -ERANGE);
 }
 
@@ -73,15 +73,15 @@ static void test_foreseen_pages_do_not_fault(void **state)
 	struct fixture *x = *state;
 	int64_t file = open_dev(x, DEV_ZERO, O_RDWR);
 	uint64_t frame = fe_frames(&x->f, 2);
-	struct pd_pages pages = {0x20000000, frame, 2, PD_PAGES_WRITE};
-	struct pd_range vec = {0x20000000, 2 * PD_PAGE_SIZE};
-	struct pd_req req = {.op = PD_OP_READ,
-			     .file = (uint64_t)file,
-			     .mm = x->mm.id,
-			     .npages = 1,
-			     .nvecs = 1,
-			     .oflags = O_RDWR};
-	struct fe_call c = {.mm = &x->mm};
+	struct pd_pages pages = { 0x20000000, frame, 2, PD_PAGES_WRITE };
+	struct pd_range vec = { 0x20000000, 2 * PD_PAGE_SIZE };
+	struct pd_req req = { .op = PD_OP_READ,
+			      .file = (uint64_t)file,
+			      .mm = x->mm.id,
+			      .npages = 1,
+			      .nvecs = 1,
+			      .oflags = O_RDWR };
+	struct fe_call c = { .mm = &x->mm };
 
 	memset(fe_frame(&x->f, frame), 0x55, 2 * PD_PAGE_SIZE);
 	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, &pages, &vec);
@@ -94,9 +94,9 @@ static void test_dropped_pages_are_not_touched(void **state)
 {
 	struct fixture *x = *state;
 	int64_t file = open_dev(x, DEV_ZERO, O_RDWR);
-	struct pd_req req = {.op = PD_OP_DROP, .mm = x->mm.id, .ndrops = 1};
-	struct pd_range drop = {PROG, PD_PAGE_SIZE};
-	struct fe_call c = {.mm = &x->mm};
+	struct pd_req req = { .op = PD_OP_DROP, .mm = x->mm.id, .ndrops = 1 };
+	struct pd_range drop = { PROG, PD_PAGE_SIZE };
+	struct fe_call c = { .mm = &x->mm };
 	uint8_t *old = fe_mm_at(&x->f, &x->mm, PROG);
 	struct fe_page *page = x->mm.pages;
 
@@ -160,14 +160,14 @@ static int pty_slave(struct fixture *x, int64_t master)
 
 static void submit_read(struct fixture *x, struct fe_call *c, int64_t file)
 {
-	struct pd_req req = {.op = PD_OP_READ,
-			     .file = (uint64_t)file,
-			     .mm = x->mm.id,
-			     .nvecs = 1,
-			     .oflags = O_RDWR};
-	struct pd_range vec = {PROG + 8 * PD_PAGE_SIZE, 100};
+	struct pd_req req = { .op = PD_OP_READ,
+			      .file = (uint64_t)file,
+			      .mm = x->mm.id,
+			      .nvecs = 1,
+			      .oflags = O_RDWR };
+	struct pd_range vec = { PROG + 8 * PD_PAGE_SIZE, 100 };
 
-	*c = (struct fe_call){.mm = &x->mm};
+	*c = (struct fe_call){ .mm = &x->mm };
 	fe_submit(&x->f, c, x->mm.queue, &req, NULL, NULL, &vec);
 }
 
@@ -244,14 +244,14 @@ static void test_cancel_while_the_guest_looks_for_a_page(void **state)
 {
 	struct fixture *x = *state;
 	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
-	struct pd_range vec = {0x50000000, 100};
-	struct pd_req req = {.op = PD_OP_READ,
-			     .file = (uint64_t)zero,
-			     .mm = x->mm.id,
-			     .nvecs = 1,
-			     .oflags = O_RDWR};
-	struct fe_call c = {.mm = &x->mm};
-	struct pd_pages run = {0x50000000, fe_frames(&x->f, 1), 1, PD_PAGES_WRITE};
+	struct pd_range vec = { 0x50000000, 100 };
+	struct pd_req req = { .op = PD_OP_READ,
+			      .file = (uint64_t)zero,
+			      .mm = x->mm.id,
+			      .nvecs = 1,
+			      .oflags = O_RDWR };
+	struct fe_call c = { .mm = &x->mm };
+	struct pd_pages run = { 0x50000000, fe_frames(&x->f, 1), 1, PD_PAGES_WRITE };
 
 	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
 	fe_wait_raw(&x->f, &c, 5000);
@@ -264,7 +264,7 @@ static void test_cancel_while_the_guest_looks_for_a_page(void **state)
 	fe_continue(&x->f, &c, 0, &run, 1, NULL);
 	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), -ENOENT);
 	/* refused by the guest: the driver meets EFAULT */
-	c = (struct fe_call){.mm = &x->mm};
+	c = (struct fe_call){ .mm = &x->mm };
 	vec.addr = 0x51000000;
 	req.tag = 0;
 	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
@@ -280,8 +280,8 @@ static void test_poll_says_and_tells(void **state)
 	struct fixture *x = *state;
 	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
 	int slave = pty_slave(x, master);
-	struct pd_req req = {.op = PD_OP_POLL, .file = (uint64_t)master, .u.poll.events = POLLIN};
-	struct fe_call c = {0};
+	struct pd_req req = { .op = PD_OP_POLL, .file = (uint64_t)master, .u.poll.events = POLLIN };
+	struct fe_call c = { 0 };
 	struct pd_event ev;
 
 	fe_post_events(&x->f, 16);
@@ -311,7 +311,7 @@ static void test_sigio(void **state)
 	struct fixture *x = *state;
 	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
 	int slave = pty_slave(x, master);
-	struct pd_req req = {.op = PD_OP_FASYNC, .file = (uint64_t)master, .u.fasync.on = 1};
+	struct pd_req req = { .op = PD_OP_FASYNC, .file = (uint64_t)master, .u.fasync.on = 1 };
 	struct pd_event ev;
 
 	fe_post_events(&x->f, 16);
@@ -324,7 +324,7 @@ static void test_sigio(void **state)
 	assert_int_equal(fe_read(&x->f, &x->mm, master, PROG, 1), 1);
 	assert_int_equal(write(slave, "z", 1), 1);
 	assert_int_equal(fe_event(&x->f, &ev, 5000), 0);
-	req = (struct pd_req){.op = PD_OP_FASYNC, .file = (uint64_t)master};
+	req = (struct pd_req){ .op = PD_OP_FASYNC, .file = (uint64_t)master };
 	assert_int_equal(fe_call(&x->f, NULL, &req, NULL), 0);
 	while (!fe_event(&x->f, &ev, 50))
 		;
@@ -345,8 +345,9 @@ static void test_events_wait_for_buffers(void **state)
 
 	for (int i = 0; i < PTYS; i++) {
 		int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
-		struct pd_req req = {
-			.op = PD_OP_POLL, .file = (uint64_t)master, .u.poll.events = POLLIN};
+		struct pd_req req = { .op = PD_OP_POLL,
+				      .file = (uint64_t)master,
+				      .u.poll.events = POLLIN };
 
 		slaves[i] = pty_slave(x, master);
 		assert_int_equal(fe_call(&x->f, NULL, &req, NULL), 0);
@@ -370,19 +371,19 @@ static void test_events_wait_for_buffers(void **state)
 static void test_stream_or_position(void **state)
 {
 	struct fixture *x = *state;
-	struct pd_req req = {.op = PD_OP_OPEN, .oflags = O_RDWR, .u.open.device = DEV_PTMX};
-	struct fe_call c = {0};
+	struct pd_req req = { .op = PD_OP_OPEN, .oflags = O_RDWR, .u.open.device = DEV_PTMX };
+	struct fe_call c = { 0 };
 
 	fe_submit(&x->f, &c, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
 	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
 	assert_int_equal(c.resp.u.open.flags, PD_FILE_STREAM);
-	req = (struct pd_req){.op = PD_OP_OPEN, .oflags = O_RDWR, .u.open.device = DEV_ZERO};
+	req = (struct pd_req){ .op = PD_OP_OPEN, .oflags = O_RDWR, .u.open.device = DEV_ZERO };
 	fe_submit(&x->f, &c, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
 	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
 	assert_int_equal(c.resp.u.open.flags, 0);
-	req = (struct pd_req){.op = PD_OP_LLSEEK,
-			      .file = c.resp.u.open.file,
-			      .u.seek = {.offset = 10, .whence = SEEK_SET}};
+	req = (struct pd_req){ .op = PD_OP_LLSEEK,
+			       .file = c.resp.u.open.file,
+			       .u.seek = { .offset = 10, .whence = SEEK_SET } };
 	assert_int_equal(fe_call(&x->f, &x->mm, &req, NULL), 0);
 	req.tag = 0;
 	req.u.seek.whence = SEEK_CUR;
@@ -411,11 +412,11 @@ static void test_nonblock_follows_the_guests_flags(void **state)
 	struct fixture *x = *state;
 	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
 	int slave = pty_slave(x, master);
-	struct pd_req req = {.op = PD_OP_READ,
-			     .file = (uint64_t)master,
-			     .nvecs = 1,
-			     .oflags = O_RDWR | O_NONBLOCK};
-	struct pd_range vec = {PROG, 100};
+	struct pd_req req = { .op = PD_OP_READ,
+			      .file = (uint64_t)master,
+			      .nvecs = 1,
+			      .oflags = O_RDWR | O_NONBLOCK };
+	struct pd_range vec = { PROG, 100 };
 
 	assert_int_equal(fe_call(&x->f, &x->mm, &req, &vec), -EAGAIN);
 	close(slave);
@@ -427,10 +428,11 @@ static void test_many_vecs(void **state)
 	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
 	struct pd_range vecs[PD_MAX_VECS];
 	struct pd_req req = {
-		.op = PD_OP_READ, .file = (uint64_t)zero, .nvecs = PD_MAX_VECS, .oflags = O_RDWR};
+		.op = PD_OP_READ, .file = (uint64_t)zero, .nvecs = PD_MAX_VECS, .oflags = O_RDWR
+	};
 
 	for (unsigned int i = 0; i < PD_MAX_VECS; i++)
-		vecs[i] = (struct pd_range){PROG + i * 32, 8};
+		vecs[i] = (struct pd_range){ PROG + i * 32, 8 };
 	memset(fe_mm_at(&x->f, &x->mm, PROG), 0x55, PD_PAGE_SIZE);
 	assert_int_equal(fe_call(&x->f, &x->mm, &req, vecs), PD_MAX_VECS * 8);
 	assert_int_equal(*(uint8_t *)fe_mm_at(&x->f, &x->mm, PROG + 7), 0);
@@ -442,8 +444,8 @@ static void test_release_waits_for_no_other_operation(void **state)
 	struct fixture *x = *state;
 	int64_t master = open_dev(x, DEV_PTMX, O_RDWR);
 	int slave = pty_slave(x, master);
-	struct pd_req req = {.op = PD_OP_RELEASE, .file = (uint64_t)master};
-	struct fe_call release = {0};
+	struct pd_req req = { .op = PD_OP_RELEASE, .file = (uint64_t)master };
+	struct fe_call release = { 0 };
 	struct fe_call c;
 
 	/* a guest that does not keep its own promise harms itself only */

@@ -16,7 +16,7 @@ static char dir[64];
 /* Runs paradiced with @args; returns its status, what it said in @said. */
 static int run(const char *const *args, char *said, size_t size, uid_t uid)
 {
-	const char *argv[24] = {getenv("PARADICED")};
+	const char *argv[24] = { getenv("PARADICED") };
 	int status = -1;
 	size_t n = 0;
 	ssize_t got;
@@ -36,7 +36,7 @@ static int run(const char *const *args, char *said, size_t size, uid_t uid)
 		if (uid && (chdir("/") || setgid(uid) || setuid(uid)))
 			_exit(126);
 		/* by descriptor: another user may not reach a build tree */
-		fexecve(self, (char *const *)argv, (char *const[]){NULL});
+		fexecve(self, (char *const *)argv, (char *const[]){ NULL });
 		_exit(127);
 	}
 	close(p[1]);
@@ -58,12 +58,12 @@ static void expect(const char *const *args, int status, const char *text)
 			 text, said);
 }
 
-#define EXPECT(status, text, ...) expect((const char *const[]){__VA_ARGS__, NULL}, status, text)
+#define EXPECT(status, text, ...) expect((const char *const[]){ __VA_ARGS__, NULL }, status, text)
 
 static void test_usage(void **state)
 {
 	(void)state;
-	expect((const char *const[]){NULL}, 2, "no VM given");
+	expect((const char *const[]){ NULL }, 2, "no VM given");
 	EXPECT(2, "unknown option '--bogus'", "--bogus");
 	EXPECT(2, "--vm needs a value", "--vm");
 	EXPECT(2, "'stray' is not an option", "--vm", "a", "stray");
@@ -118,12 +118,12 @@ static void test_without_permission(void **state)
 	char user[64] = "/tmp/paradice-test-user-XXXXXX";
 	char socket[96];
 	/* a "mirror" that another user may read, too; it never gets to run */
-	const char *args[] = {"--control", "/tmp/paradice-test-none/c",
-			      "--mirror",  "/bin/true",
-			      "--vm",	   "a",
-			      "--socket",  socket,
-			      "--device",  "/dev/net/tun",
-			      NULL};
+	const char *args[] = { "--control", "/tmp/paradice-test-none/c",
+			       "--mirror",  "/bin/true",
+			       "--vm",	    "a",
+			       "--socket",  socket,
+			       "--device",  "/dev/net/tun",
+			       NULL };
 
 	(void)state;
 	assert_non_null(mkdtemp(user));
@@ -171,10 +171,10 @@ static void test_sockets(void **state)
 static void test_stale_socket_is_replaced(void **state)
 {
 	struct fe_daemon d;
-	const char *const args[] = {"--device", "/dev/zero", NULL};
+	const char *const args[] = { "--device", "/dev/zero", NULL };
 	char said[1024];
-	char *argv[] = {"--control", d.control,	 "--vm",      "b",	"--socket",
-			d.socket,    "--device", "/dev/zero", "--once", NULL};
+	char *argv[] = { "--control", d.control,  "--vm",      "b",	 "--socket",
+			 d.socket,    "--device", "/dev/zero", "--once", NULL };
 	struct fe f;
 	int status;
 	pid_t pid;

@@ -29,10 +29,10 @@ static void test_features(void **state)
 
 static void test_configuration(void **state)
 {
-	const char *const args[] = {"--queues", "3", "--max-inflight", "77", "--window",
-				    "64M",	NULL};
+	const char *const args[] = { "--queues", "3", "--max-inflight", "77", "--window",
+				     "64M",	 NULL };
 	struct fixture *x = fixture_begin(NULL, args);
-	struct vhost_config config = {.offset = 4, .size = 4};
+	struct vhost_config config = { .offset = 4, .size = 4 };
 	struct vhost_message reply;
 
 	(void)state;
@@ -46,11 +46,11 @@ static void test_configuration(void **state)
 	fe_message(&x->f, VHOST_GET_CONFIG, &config, 12 + 4, NULL, 0, &reply);
 	assert_int_equal(reply.head.size, 12 + 4);
 	assert_int_equal(reply.u.config.region[0], PD_VERSION);
-	config = (struct vhost_config){.size = 256};
+	config = (struct vhost_config){ .size = 256 };
 	fe_message(&x->f, VHOST_GET_CONFIG, &config, sizeof(config), NULL, 0, &reply);
 	assert_int_equal(reply.head.size, sizeof(config));
 	assert_int_equal(reply.u.config.region[255], 0);
-	config = (struct vhost_config){.offset = 200, .size = 200};
+	config = (struct vhost_config){ .offset = 200, .size = 200 };
 	fe_message(&x->f, VHOST_GET_CONFIG, &config, 12, NULL, 0, &reply);
 	assert_int_equal(reply.head.size, 0);
 	fe_message(&x->f, VHOST_GET_SHMEM_CONFIG, NULL, 0, NULL, 0, &reply);
@@ -63,7 +63,7 @@ static void test_configuration(void **state)
 
 static void test_without_event_index(void **state)
 {
-	const struct fe_options o = {.no_event_idx = true};
+	const struct fe_options o = { .no_event_idx = true };
 	struct fixture *x = fixture_begin(&o, NULL);
 	int64_t file = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
 
@@ -77,13 +77,13 @@ static void test_bad_messages_are_refused(void **state)
 {
 	struct fixture *x = *state;
 	struct fe *f = &x->f;
-	struct vhost_vring_state s = {.index = 66, .num = 16};
-	struct vhost_vring_addr a = {.index = 5, .desc = 0x1000};
+	struct vhost_vring_state s = { .index = 66, .num = 16 };
+	struct vhost_vring_addr a = { .index = 5, .desc = 0x1000 };
 	uint64_t v = ~0ull;
 
 	assert_int_equal(fe_message(f, 999, NULL, 0, NULL, 0, NULL), 1);
 	assert_int_equal(fe_message(f, VHOST_SET_VRING_NUM, &s, sizeof(s), NULL, 0, NULL), 1);
-	s = (struct vhost_vring_state){.index = 5, .num = 17};
+	s = (struct vhost_vring_state){ .index = 5, .num = 17 };
 	assert_int_equal(fe_message(f, VHOST_SET_VRING_NUM, &s, sizeof(s), NULL, 0, NULL), 1);
 	s.num = 65536;
 	assert_int_equal(fe_message(f, VHOST_SET_VRING_NUM, &s, sizeof(s), NULL, 0, NULL), 1);
@@ -108,10 +108,10 @@ static void test_memory_tables(void **state)
 	int64_t file = fe_dev_open(f, DEV_ZERO, O_RDWR);
 	struct vhost_memory t = {
 		.nregions = 2,
-		.regions = {{.gpa = 0, .size = FE_MEMORY, .uva = FE_UVA},
-			    {.gpa = 1ull << 32, .size = 1 << 20, .uva = FE_UVA + (1ull << 32)}},
+		.regions = { { .gpa = 0, .size = FE_MEMORY, .uva = FE_UVA },
+			     { .gpa = 1ull << 32, .size = 1 << 20, .uva = FE_UVA + (1ull << 32) } },
 	};
-	int fds[2] = {f->memfd, open("/dev/zero", O_RDWR | O_CLOEXEC)};
+	int fds[2] = { f->memfd, open("/dev/zero", O_RDWR | O_CLOEXEC) };
 
 	/* sent again with a window's device in it, as QEMU does */
 	assert_int_equal(fe_message(f, VHOST_SET_MEM_TABLE, &t, 8 + 2 * 32, fds, 2, NULL), 0);
@@ -134,7 +134,8 @@ static void test_memory_tables(void **state)
 static void test_hugetlbfs_is_refused_by_name(void **state)
 {
 	struct fixture *x = *state;
-	struct vhost_memory t = {.nregions = 1, .regions = {{.size = 2 << 20, .uva = FE_UVA}}};
+	struct vhost_memory t = { .nregions = 1,
+				  .regions = { { .size = 2 << 20, .uva = FE_UVA } } };
 	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
 
 	assert_true(fd >= 0);
@@ -146,9 +147,9 @@ static void test_hugetlbfs_is_refused_by_name(void **state)
 
 static void test_no_shared_memory(void **state)
 {
-	const struct fe_options o = {.no_memory = true, .no_hello = true};
+	const struct fe_options o = { .no_memory = true, .no_hello = true };
 	struct fixture *x = fixture_begin(&o, NULL);
-	struct vhost_memory t = {0};
+	struct vhost_memory t = { 0 };
 
 	(void)state;
 	assert_int_equal(fe_message(&x->f, VHOST_SET_MEM_TABLE, &t, 8, NULL, 0, NULL), 0);
@@ -159,10 +160,10 @@ static void test_no_shared_memory(void **state)
 
 static void test_private_memory(void **state)
 {
-	const struct fe_options o = {.private_memory = true, .no_hello = true};
+	const struct fe_options o = { .private_memory = true, .no_hello = true };
 	struct fixture *x = fixture_begin(&o, NULL);
-	struct pd_req hello = {.op = PD_OP_HELLO, .u.hello = {.version = PD_VERSION}};
-	struct fe_call c = {0};
+	struct pd_req hello = { .op = PD_OP_HELLO, .u.hello = { .version = PD_VERSION } };
+	struct fe_call c = { 0 };
 
 	(void)state;
 	fe_submit(&x->f, &c, PD_QUEUE_CONTROL, &hello, NULL, NULL, NULL);
@@ -174,10 +175,10 @@ static void test_private_memory(void **state)
 
 static void test_version_mismatch(void **state)
 {
-	const struct fe_options o = {.no_hello = true};
+	const struct fe_options o = { .no_hello = true };
 	struct fixture *x = fixture_begin(&o, NULL);
-	struct pd_req hello = {.op = PD_OP_HELLO, .u.hello = {.version = PD_VERSION + 1}};
-	struct fe_call c = {0};
+	struct pd_req hello = { .op = PD_OP_HELLO, .u.hello = { .version = PD_VERSION + 1 } };
+	struct fe_call c = { 0 };
 
 	(void)state;
 	strcpy((char *)hello.u.hello.release, "6.1.0-test");
@@ -222,9 +223,9 @@ static void uevent(const char *what)
 static void test_device_gone_and_back(void **state)
 {
 	struct fixture *x = *state;
-	struct pd_req req = {.op = PD_OP_DEVICE, .u.device.index = 4};
+	struct pd_req req = { .op = PD_OP_DEVICE, .u.device.index = 4 };
 	int64_t file = fe_dev_open(&x->f, DEV_FULL, O_RDWR);
-	struct fe_call c = {0};
+	struct fe_call c = { 0 };
 	struct pd_event ev;
 
 	fe_post_events(&x->f, 8);

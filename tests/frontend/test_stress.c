@@ -29,15 +29,15 @@ static void *use_file(void *arg)
 	uint64_t frame = fe_frames(f, 2);
 
 	for (unsigned int i = 0; i < ROUNDS && !u->bad; i++) {
-		struct pd_req req = {.op = PD_OP_READ,
-				     .file = (uint64_t)u->file,
-				     .nvecs = 1,
-				     .mm = u->x->mm.id,
-				     .oflags = O_RDWR};
-		struct pd_range vec = {u->at + i % 100, 5000};
-		struct pd_range drop = {u->at, 2 * PD_PAGE_SIZE};
-		struct pd_pages run = {u->at, frame, 2, PD_PAGES_WRITE};
-		struct fe_call c = {.mm = &u->x->mm};
+		struct pd_req req = { .op = PD_OP_READ,
+				      .file = (uint64_t)u->file,
+				      .nvecs = 1,
+				      .mm = u->x->mm.id,
+				      .oflags = O_RDWR };
+		struct pd_range vec = { u->at + i % 100, 5000 };
+		struct pd_range drop = { u->at, 2 * PD_PAGE_SIZE };
+		struct pd_pages run = { u->at, frame, 2, PD_PAGES_WRITE };
+		struct fe_call c = { .mm = &u->x->mm };
 
 		memset(fe_frame(f, frame), 0x55, 2 * PD_PAGE_SIZE);
 		/* in turns: dropped and foreseen, known, dropped and left to a fault */
@@ -54,8 +54,8 @@ static void *use_file(void *arg)
 			}
 			if (c.resp.status == PD_ST_FAULT) {
 				page = (c.resp.u.fault.addr - u->at) / PD_PAGE_SIZE;
-				run = (struct pd_pages){c.resp.u.fault.addr, frame + page, 1,
-							PD_PAGES_WRITE};
+				run = (struct pd_pages){ c.resp.u.fault.addr, frame + page, 1,
+							 PD_PAGES_WRITE };
 				fe_continue(f, &c, 0, &run, 1, NULL);
 				continue;
 			}
@@ -76,7 +76,7 @@ static void run(struct fixture *x, bool one_file)
 	pthread_t threads[THREADS];
 
 	for (unsigned int i = 0; i < THREADS; i++) {
-		uses[i] = (struct use){.x = x, .at = 0x80000000 + i * 0x100000, .seed = i};
+		uses[i] = (struct use){ .x = x, .at = 0x80000000 + i * 0x100000, .seed = i };
 		uses[i].file = one_file ? file : fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
 		assert_int_equal(pthread_create(&threads[i], NULL, use_file, &uses[i]), 0);
 	}
@@ -136,7 +136,7 @@ static void test_opens_and_closes(void **state)
 	pthread_t threads[THREADS];
 
 	for (unsigned int i = 0; i < THREADS; i++) {
-		uses[i] = (struct use){.x = *state};
+		uses[i] = (struct use){ .x = *state };
 		assert_int_equal(pthread_create(&threads[i], NULL, open_close, &uses[i]), 0);
 	}
 	for (unsigned int i = 0; i < THREADS; i++) {

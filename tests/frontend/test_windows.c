@@ -16,13 +16,13 @@
 static int64_t do_map(struct fixture *x, int64_t file, uint64_t addr, uint64_t len, uint32_t prot,
 		      struct fe_call *c)
 {
-	struct pd_req req = {.op = PD_OP_MMAP,
-			     .file = (uint64_t)file,
-			     .mm = x->mm.id,
-			     .oflags = O_RDWR,
-			     .u.mmap = {.addr = addr, .len = len, .prot = prot}};
+	struct pd_req req = { .op = PD_OP_MMAP,
+			      .file = (uint64_t)file,
+			      .mm = x->mm.id,
+			      .oflags = O_RDWR,
+			      .u.mmap = { .addr = addr, .len = len, .prot = prot } };
 
-	*c = (struct fe_call){.mm = &x->mm};
+	*c = (struct fe_call){ .mm = &x->mm };
 	fe_submit(&x->f, c, x->mm.queue, &req, NULL, NULL, NULL);
 	return fe_wait(&x->f, c, 5000);
 }
@@ -30,15 +30,17 @@ static int64_t do_map(struct fixture *x, int64_t file, uint64_t addr, uint64_t l
 static int64_t window(struct fixture *x, uint16_t op, uint64_t map, uint64_t offset, uint64_t len,
 		      uint64_t at)
 {
-	struct pd_req req = {.op = op,
-			     .u.window = {.map = map, .offset = offset, .len = len, .window = at}};
+	struct pd_req req = {
+		.op = op, .u.window = { .map = map, .offset = offset, .len = len, .window = at }
+	};
 
 	return fe_call(&x->f, NULL, &req, NULL);
 }
 
 static int64_t unmap(struct fixture *x, uint64_t map, uint64_t addr, uint64_t len)
 {
-	struct pd_req req = {.op = PD_OP_MUNMAP, .u.mmap = {.map = map, .addr = addr, .len = len}};
+	struct pd_req req = { .op = PD_OP_MUNMAP,
+			      .u.mmap = { .map = map, .addr = addr, .len = len } };
 
 	return fe_call(&x->f, &x->mm, &req, NULL);
 }
@@ -79,7 +81,7 @@ static void test_a_mapping_is_shown_and_ends(void **state)
 	assert_int_equal(x->f.settles, 1);
 	assert_int_equal(x->f.unknown_backend, 0);
 	/* not before its windows are gone */
-	struct pd_req release = {.op = PD_OP_MAP_RELEASE, .u.window.map = map};
+	struct pd_req release = { .op = PD_OP_MAP_RELEASE, .u.window.map = map };
 
 	assert_int_equal(fe_call(&x->f, NULL, &release, NULL), -EBUSY);
 	assert_int_equal(window(x, PD_OP_WINDOW_UNMAP, map, 0, LEN - PD_PAGE_SIZE, 1 << 20), 0);
@@ -98,12 +100,12 @@ static void test_the_mapping_is_the_programs(void **state)
 	int64_t file;
 	uint64_t map = map_zero(x, &file);
 	int64_t zero = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
-	struct pd_req mremap = {.op = PD_OP_MREMAP,
-				.u.mremap = {.map = map,
-					     .old_addr = AT,
-					     .old_len = LEN,
-					     .new_addr = AT + (1 << 28),
-					     .new_len = LEN}};
+	struct pd_req mremap = { .op = PD_OP_MREMAP,
+				 .u.mremap = { .map = map,
+					       .old_addr = AT,
+					       .old_len = LEN,
+					       .new_addr = AT + (1 << 28),
+					       .new_len = LEN } };
 
 	/* drivers reach it as the program's memory, with no page of the guest's */
 	assert_int_equal(fe_read(&x->f, &x->mm, zero, AT, LEN), LEN);
@@ -125,12 +127,13 @@ static void test_a_forked_child_finds_it(void **state)
 	struct fixture *x = *state;
 	int64_t file;
 	uint64_t map = map_zero(x, &file);
-	struct pd_range vec = {AT + PD_PAGE_SIZE, 100};
+	struct pd_range vec = { AT + PD_PAGE_SIZE, 100 };
 	struct pd_req req = {
-		.op = PD_OP_READ, .file = (uint64_t)file, .nvecs = 1, .oflags = O_RDWR};
-	struct pd_req_continue cont = {.map = map, .map_addr = AT, .map_len = LEN};
+		.op = PD_OP_READ, .file = (uint64_t)file, .nvecs = 1, .oflags = O_RDWR
+	};
+	struct pd_req_continue cont = { .map = map, .map_addr = AT, .map_len = LEN };
 	struct fe_mm child;
-	struct fe_call c = {.mm = &child};
+	struct fe_call c = { .mm = &child };
 
 	assert_int_equal(fe_mm_create(&x->f, &child), 0);
 	req.mm = child.id;
@@ -206,8 +209,9 @@ static void test_what_cannot_be_mapped(void **state)
 	int64_t tun = fe_dev_open(&x->f, DEV_TUN, O_RDWR);
 	int64_t ro = fe_dev_open(&x->f, DEV_ZERO_RO, O_RDONLY);
 	struct fe_call c;
-	struct pd_req odd = {
-		.op = PD_OP_MMAP, .file = (uint64_t)null, .u.mmap = {.addr = AT + 1, .len = LEN}};
+	struct pd_req odd = { .op = PD_OP_MMAP,
+			      .file = (uint64_t)null,
+			      .u.mmap = { .addr = AT + 1, .len = LEN } };
 
 	/* the driver's own words */
 	assert_int_equal(do_map(x, tun, AT, LEN, PROT_READ, &c), -ENODEV);
@@ -217,14 +221,14 @@ static void test_what_cannot_be_mapped(void **state)
 	assert_true(fe_daemon_logged(&x->d, "opened for reading only cannot be mapped", 1000));
 	assert_int_equal(fe_call(&x->f, &x->mm, &odd, NULL), -EINVAL);
 	/* over the mirror itself */
-	assert_int_equal(
-		do_map(x, fe_dev_open(&x->f, DEV_ZERO, O_RDWR), FE_HOLE, LEN, PROT_READ, &c),
-		-EINVAL);
+	assert_int_equal(do_map(x, fe_dev_open(&x->f, DEV_ZERO, O_RDWR), FE_HOLE, LEN, PROT_READ,
+				&c),
+			 -EINVAL);
 }
 
 static void test_without_shared_memory_regions(void **state)
 {
-	const struct fe_options o = {.no_shmem = true};
+	const struct fe_options o = { .no_shmem = true };
 	struct fixture *x = fixture_begin(&o, NULL);
 	int64_t zero = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
 	struct fe_call c;
@@ -241,7 +245,7 @@ static void test_without_shared_memory_regions(void **state)
 
 static void test_without_windows_by_option(void **state)
 {
-	const char *const args[] = {"--window", "0", NULL};
+	const char *const args[] = { "--window", "0", NULL };
 	struct fixture *x = fixture_begin(NULL, args);
 	struct fe_call c;
 

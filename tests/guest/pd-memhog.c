@@ -147,7 +147,8 @@ int main(int argc, char **argv)
 		} else if (c == 's') {
 			seconds = atoi(optarg);
 		} else {
-			fprintf(stderr, "usage: pd-memhog [--leave MIB] [--seconds N] [-- CMD...]\n");
+			fprintf(stderr,
+				"usage: pd-memhog [--leave MIB] [--seconds N] [-- CMD...]\n");
 			return 2;
 		}
 	}

@@ -81,15 +81,17 @@ static void died(void *ctx, struct mirror *m)
 static int setup(void **state)
 {
 	struct bench *b = calloc(1, sizeof(*b));
-	struct mirror_env env = { .ctx = b, .frames = frames, .fault = fault, .died = died,
-				  .max_threads = 200 };
+	struct mirror_env env = {
+		.ctx = b, .frames = frames, .fault = fault, .died = died, .max_threads = 200
+	};
 
 	log_setup("test", LOG_ERROR);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->cond, NULL);
 	b->ram_fd = memfd_create("ram", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(b->ram_fd, FRAMES * PD_PAGE_SIZE), 0);
-	b->ram = mmap(NULL, FRAMES * PD_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, b->ram_fd, 0);
+	b->ram =
+		mmap(NULL, FRAMES * PD_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, b->ram_fd, 0);
 	b->uffd_dev = env.uffd_dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
 	b->program = env.program = open(getenv("PARADICE_MIRROR"), O_RDONLY | O_CLOEXEC);
 	assert_true(b->program >= 0);
@@ -121,7 +123,8 @@ static void show(struct bench *b, uint64_t addr, uint64_t frame, uint32_t count,
 
 static struct mirror_file zero_file(void)
 {
-	return (struct mirror_file){ .id = 1, .fd = open("/dev/zero", O_RDWR | O_CLOEXEC),
+	return (struct mirror_file){ .id = 1,
+				     .fd = open("/dev/zero", O_RDWR | O_CLOEXEC),
 				     .oflags = O_RDWR };
 }
 
@@ -304,8 +307,9 @@ static void test_compat_ioctl(void **state)
 {
 	struct bench *b = *state;
 	struct mirror_file f = pty_file();
-	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = 0x8048000,
-				.compat = true };
+	struct ioctl_call c = {
+		.op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = 0x8048000, .compat = true
+	};
 
 	show(b, 0x8048000, 3, 1, true);
 	ioctl_main(&c);
@@ -483,8 +487,8 @@ static void test_map(void **state)
 	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = ADDR };
 	pthread_t t;
 
-	assert_int_equal(mirror_map(&op, &z, ADDR, 4 * PD_PAGE_SIZE, PROT_READ | PROT_WRITE, false,
-				    0), 0);
+	assert_int_equal(
+		mirror_map(&op, &z, ADDR, 4 * PD_PAGE_SIZE, PROT_READ | PROT_WRITE, false, 0), 0);
 	assert_int_equal(mirror_map_kind(&op, ADDR, 4 * PD_PAGE_SIZE), 0);
 	/* the driver reaches the mapping as the program's memory */
 	ioctl_main(&c);
@@ -613,12 +617,14 @@ static void test_page_moves_in_use(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_read_foreseen), TEST(test_vectored), TEST(test_ioctl_fault),
-		TEST(test_drop_faults_again), TEST(test_refused_fault), TEST(test_readonly_page),
-		TEST(test_compat_ioctl), TEST(test_own_memory), TEST(test_cancel),
-		TEST(test_many_blocked), TEST(test_abandon_faulting), TEST(test_killed),
-		TEST(test_poll_flush_seek), TEST(test_map), TEST(test_scattered),
-		TEST(test_page_moves_in_use),
+		TEST(test_read_foreseen),    TEST(test_vectored),
+		TEST(test_ioctl_fault),	     TEST(test_drop_faults_again),
+		TEST(test_refused_fault),    TEST(test_readonly_page),
+		TEST(test_compat_ioctl),     TEST(test_own_memory),
+		TEST(test_cancel),	     TEST(test_many_blocked),
+		TEST(test_abandon_faulting), TEST(test_killed),
+		TEST(test_poll_flush_seek),  TEST(test_map),
+		TEST(test_scattered),	     TEST(test_page_moves_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,11 +52,12 @@ static void check_bars(const struct capture *c, const uint8_t *data)
 		memcpy(&colour[i], data + rows / 2 * stride + x * 2, 4);
 		for (k = 0; k < i; k++)
 			if (colour[k] == colour[i])
-				die("frame %u: bars %d and %d have one colour, %#x", c->frames, k, i,
-				    colour[i]);
+				die("frame %u: bars %d and %d have one colour, %#x", c->frames, k,
+				    i, colour[i]);
 		for (y = rows / 2; y < rows; y++)
 			if (memcmp(data + y * stride + x * 2, &colour[i], 4))
-				die("frame %u: bar %d is not one colour in row %u", c->frames, i, y);
+				die("frame %u: bar %d is not one colour in row %u", c->frames, i,
+				    y);
 	}
 }
 
@@ -126,7 +127,8 @@ void digits_learn(const struct sample *samples, unsigned int count)
 		if (known[digit])
 			continue;
 		len = snprintf(text, sizeof(text), "%u", samples[i].sequence);
-		memcpy(digits[digit], samples[i].cells[NUMBER_CELL + len - 1], sizeof(digits[digit]));
+		memcpy(digits[digit], samples[i].cells[NUMBER_CELL + len - 1],
+		       sizeof(digits[digit]));
 		known[digit] = true;
 	}
 	for (a = 0; a < 10; a++) {
@@ -190,7 +192,8 @@ static void show_text(const struct sample *s)
 	for (y = 0; y < 16; y++) {
 		for (i = 0; i < TEXT_CELLS; i++)
 			for (x = 0; x < 8; x++)
-				fputc(s->cells[i][y / 8] >> (63 - y % 8 * 8 - x) & 1 ? '#' : '.', stderr);
+				fputc(s->cells[i][y / 8] >> (63 - y % 8 * 8 - x) & 1 ? '#' : '.',
+				      stderr);
 		fputc('\n', stderr);
 	}
 }
@@ -208,12 +211,12 @@ void digits_check(const struct capture *c)
 			die("%s, frame %u: no number or no time in the picture", c->method, i);
 		}
 		if (c->samples[i].timed && number != (long)c->samples[i].sequence)
-			die("%s, frame %u: the driver says %u, the picture %ld: it is stale", c->method,
-			    i, c->samples[i].sequence, number);
+			die("%s, frame %u: the driver says %u, the picture %ld: it is stale",
+			    c->method, i, c->samples[i].sequence, number);
 		/* vivid gives a number twice when it runs late; what it tells is equal then. */
 		if (number < last_number || when < last_time)
-			die("%s, frame %u: the picture says %ld at %09ld after %ld at %09ld", c->method,
-			    i, number, when, last_number, last_time);
+			die("%s, frame %u: the picture says %ld at %09ld after %ld at %09ld",
+			    c->method, i, number, when, last_number, last_time);
 		last_number = number;
 		last_time = when;
 	}

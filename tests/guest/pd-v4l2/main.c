@@ -47,7 +47,8 @@ static void run(const char *method, unsigned int want, bool learning)
 	if (!learning) {
 		printf("%s: %u frames, each with its bars and its own number\n", method, c.frames);
 		fflush(stdout);
-		fprintf(stderr, "pd-v4l2: %s: of the driver's numbers %u left out, %u given twice\n",
+		fprintf(stderr,
+			"pd-v4l2: %s: of the driver's numbers %u left out, %u given twice\n",
 			method, c.dropped, c.doubled);
 	}
 	free(c.samples);

@@ -39,7 +39,8 @@ void capture_open(struct capture *c, const char *device, unsigned int fps)
 		die("%s: %s", device, strerror(errno));
 	CALL(c, VIDIOC_QUERYCAP, &cap);
 	if (strcmp((char *)cap.driver, "vivid"))
-		die("%s: the driver is %s; the frames are known for vivid only", device, cap.driver);
+		die("%s: the driver is %s; the frames are known for vivid only", device,
+		    cap.driver);
 	c->format.type = CAPTURE;
 	CALL(c, VIDIOC_G_FMT, &c->format);
 	pix->width = 640;
@@ -48,8 +49,8 @@ void capture_open(struct capture *c, const char *device, unsigned int fps)
 	pix->field = V4L2_FIELD_NONE;
 	CALL(c, VIDIOC_S_FMT, &c->format);
 	if (pix->pixelformat != V4L2_PIX_FMT_YUYV || pix->height < 256 || pix->width < 320)
-		die("%s: the driver wants another format: %ux%u, %#x", device, pix->width, pix->height,
-		    pix->pixelformat);
+		die("%s: the driver wants another format: %ux%u, %#x", device, pix->width,
+		    pix->height, pix->pixelformat);
 	c->size = pix->sizeimage;
 	if (fps) {
 		parm.parm.capture.timeperframe.numerator = 1;
@@ -134,7 +135,8 @@ void capture_mmap(struct capture *c, unsigned int buffers)
 
 		CALL(c, VIDIOC_QUERYBUF, &b);
 		length[i] = b.length;
-		data[i] = mmap(NULL, b.length, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, b.m.offset);
+		data[i] =
+			mmap(NULL, b.length, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, b.m.offset);
 		if (data[i] == MAP_FAILED)
 			die("%s: mmap of buffer %u: %s", c->method, i, strerror(errno));
 		queue_mmap(c, data[i], i);

@@ -93,7 +93,7 @@ static const struct {
 	const char *name;
 	unsigned int code;
 } codes[] = {
-	{ "ERESTARTSYS", 0 },	  { "EINTR", EINTR },	       { "ERESTARTNOINTR", 513 },
+	{ "ERESTARTSYS", 0 },	   { "EINTR", EINTR },	 { "ERESTARTNOINTR", 513 },
 	{ "ERESTARTNOHAND", 514 }, { "EAGAIN", EAGAIN }, { "EIO", EIO },
 };
 

@@ -24,7 +24,8 @@ static long call32(int fd, unsigned int cmd, void *arg)
 			 : "a"(54), "b"(fd), "c"(cmd), "d"(arg)
 			 : "memory"
 #ifdef __LP64__
-			 , "r8", "r9", "r10", "r11"
+			   ,
+			   "r8", "r9", "r10", "r11"
 #endif
 	);
 	if ((int)ret < 0 && (int)ret > -4096) {

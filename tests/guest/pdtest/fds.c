@@ -109,7 +109,8 @@ static void run_pread(void)
 	say("read by the driver: %s", result(ioctl(fd, TD_FD_PREAD, &p)));
 	say("bytes %u, right %zu", p.len, matching(data, 6, 100, 4096));
 	for (i = 0; i < 3; i++) {
-		p = (struct td_fd_pread){ .fd = i ? 3000 : open_dev(O_WRONLY), .len = 10,
+		p = (struct td_fd_pread){ .fd = i ? 3000 : open_dev(O_WRONLY),
+					  .len = 10,
 					  .addr = (uintptr_t)data };
 		say("bad: %s", result(ioctl(fd, TD_FD_PREAD, &p)));
 	}

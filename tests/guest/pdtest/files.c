@@ -350,10 +350,10 @@ static void run_threads(void)
 }
 
 static const struct pd_case cases[] = {
-	{ "dup", run_dup, 0 },		   { "fork", run_fork, 0 },
-	{ "close", run_close, 0 },	   { "generations", run_generations, 0 },
-	{ "exec", run_exec, 0 },	   { "passed", run_passed, 0 },
-	{ "taken", run_taken, 0 },	   { "reopened", run_reopened, 0 },
+	{ "dup", run_dup, 0 },	       { "fork", run_fork, 0 },
+	{ "close", run_close, 0 },     { "generations", run_generations, 0 },
+	{ "exec", run_exec, 0 },       { "passed", run_passed, 0 },
+	{ "taken", run_taken, 0 },     { "reopened", run_reopened, 0 },
 	{ "threads", run_threads, 0 },
 };
 

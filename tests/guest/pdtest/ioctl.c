@@ -82,7 +82,8 @@ static void check_tree(struct tree *t)
 			char *copy = malloc(leaf->len);
 
 			fill(copy, m * 16 + i, 0, leaf->len);
-			CHECK(leaf->value == (long)((uint32_t)td_sum(0, copy, leaf->len) & 0x7fffffff));
+			CHECK(leaf->value ==
+			      (long)((uint32_t)td_sum(0, copy, leaf->len) & 0x7fffffff));
 			CHECK(reversed(t->text[m][i], m * 16 + i, leaf->len));
 			CHECK(leaf->text == t->text[m][i]);
 			sum = (sum + (uint32_t)leaf->value) & 0x7fffffff;
@@ -107,7 +108,8 @@ static void run_nested(void)
 
 	for (i = 0; i < ARRAY_SIZE(shapes); i++) {
 		t = make_tree(shapes[i].mids, shapes[i].per, shapes[i].longest, pool);
-		say("%d x %d: %s", shapes[i].mids, shapes[i].per, result(ioctl(fd, TD_NEST, &t->top)));
+		say("%d x %d: %s", shapes[i].mids, shapes[i].per,
+		    result(ioctl(fd, TD_NEST, &t->top)));
 		check_tree(t);
 		say("wrote: %s, total %ld", t->out, t->top.total);
 		free(t);

@@ -103,8 +103,7 @@ static void run_sendfile(void)
 	memset(data, 0, 50000);
 	MUST(read_all(socks[1], data, 20000));
 	say("right: %zu", matching(data, 4, 5000, 20000));
-	say("copy_file_range: %s",
-	    result(copy_file_range(fd, NULL, out, NULL, 100, 0)));
+	say("copy_file_range: %s", result(copy_file_range(fd, NULL, out, NULL, 100, 0)));
 }
 
 /* The old asynchronous interface: its submissions read and write at once. */

@@ -150,10 +150,10 @@ static void kill_both(const struct victim *v)
 	say("gone, files %u, asleep %u", count_of(w, TD_FILES), count_of(w, TD_BLOCKED));
 }
 
-#define KILL_CASE(name, what, n)                                                 \
-	static void run_##name(void)                                             \
-	{                                                                        \
-		kill_both(&(struct victim){ op_##name, what, n });               \
+#define KILL_CASE(name, what, n)                                   \
+	static void run_##name(void)                               \
+	{                                                          \
+		kill_both(&(struct victim){ op_##name, what, n }); \
 	}
 
 KILL_CASE(read, TD_BLOCKED, 1)
@@ -205,18 +205,12 @@ static void run_busy(void)
 }
 
 static const struct pd_case cases[] = {
-	{ "read", run_read, 0 },
-	{ "write", run_write, 0 },
-	{ "fsync", run_fsync, 0 },
-	{ "ioctl", run_ioctl, 0 },
-	{ "killable", run_killable, 0 },
-	{ "uninterruptible", run_uninterruptible, 30 },
-	{ "poll", run_poll, 0 },
-	{ "select", run_select, 0 },
-	{ "epoll", run_epoll, 0 },
-	{ "threads", run_threads, 0 },
-	{ "open", run_open, 0 },
-	{ "busy", run_busy, 30 },
+	{ "read", run_read, 0 },	 { "write", run_write, 0 },
+	{ "fsync", run_fsync, 0 },	 { "ioctl", run_ioctl, 0 },
+	{ "killable", run_killable, 0 }, { "uninterruptible", run_uninterruptible, 30 },
+	{ "poll", run_poll, 0 },	 { "select", run_select, 0 },
+	{ "epoll", run_epoll, 0 },	 { "threads", run_threads, 0 },
+	{ "open", run_open, 0 },	 { "busy", run_busy, 30 },
 };
 
 PD_GROUP(kill, "kill", "kill -9 while an operation sleeps in the driver", PD_ALONE);

@@ -204,7 +204,8 @@ static int run(char **words)
 
 	for (word = words; *word; word++) {
 		if (!word_known(*word)) {
-			fprintf(stderr, "pdtest: no group or case \"%s\"; see pdtest list\n", *word);
+			fprintf(stderr, "pdtest: no group or case \"%s\"; see pdtest list\n",
+				*word);
 			return 2;
 		}
 	}

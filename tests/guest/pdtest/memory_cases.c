@@ -42,13 +42,14 @@ static void run_fork(void)
 			fill(p, i + 50, 0, 16 * PAGE);
 			child = child && sees(fd, p, 16 * PAGE) && writes(fd, p, 4 * PAGE);
 			_exit(child && matching(p + 4 * PAGE, i + 50, 4 * PAGE, 12 * PAGE) ==
-					       12 * PAGE ? 0 : 1);
+						      12 * PAGE ?
+				      0 :
+				      1);
 		}
 		/* The parent breaks the sharing, by itself and by the driver. */
 		fill(p + 8 * PAGE, i + 70, 0, 4 * PAGE);
 		good += sees(fd, p, 16 * PAGE);
-		good += touch(fd, TD_TOUCH_WRITE, p, 4 * PAGE, NULL) == 0 &&
-			filled(p, 5, 4 * PAGE);
+		good += touch(fd, TD_TOUCH_WRITE, p, 4 * PAGE, NULL) == 0 && filled(p, 5, 4 * PAGE);
 		good += sees(fd, p, 16 * PAGE);
 		good += reap(pid) == 0;
 		good += filled(p, 5, 4 * PAGE) &&
@@ -292,11 +293,11 @@ static void run_churn(void)
 }
 
 static const struct pd_case cases[] = {
-	{ "fork", run_fork, 0 },	 { "fork-driver", run_fork_driver, 0 },
-	{ "remapped", run_remapped, 0 }, { "heap", run_heap, 30 },
+	{ "fork", run_fork, 0 },	   { "fork-driver", run_fork_driver, 0 },
+	{ "remapped", run_remapped, 0 },   { "heap", run_heap, 30 },
 	{ "zero-page", run_zero_page, 0 }, { "huge", run_huge, 40 },
-	{ "moved", run_moved, 0 },	 { "files", run_files, 0 },
-	{ "migrated", run_migrated, 30 }, { "churn", run_churn, 0 },
+	{ "moved", run_moved, 0 },	   { "files", run_files, 0 },
+	{ "migrated", run_migrated, 30 },  { "churn", run_churn, 0 },
 };
 
 PD_GROUP(memory, "memory", "memory that changes between calls", 0);

@@ -48,12 +48,12 @@ static void run_errors(void)
 	int fd = open_dev(O_RDWR), r = open_dev(O_RDONLY), w = open_dev(O_WRONLY), e, right = 0;
 	char *p;
 
-#define SAY_MAP(what, ...)                                                       \
-	do {                                                                     \
-		p = map_dev(__VA_ARGS__);                                        \
-		say(what ": %s", result(p == MAP_FAILED ? -1 : 0));              \
-		if (p != MAP_FAILED)                                             \
-			munmap(p, PAGE);                                         \
+#define SAY_MAP(what, ...)                                          \
+	do {                                                        \
+		p = map_dev(__VA_ARGS__);                           \
+		say(what ": %s", result(p == MAP_FAILED ? -1 : 0)); \
+		if (p != MAP_FAILED)                                \
+			munmap(p, PAGE);                            \
 	} while (0)
 
 	for (e = 1; e <= 133; e++) {
@@ -143,8 +143,7 @@ static void run_single(void)
 	q = map_dev(fd, TD_MAP_SINGLE, 0, 4, PROT_READ, MAP_SHARED);
 	say("second: %s", result(q == MAP_FAILED ? -1 : 0));
 	fill(p, 4, 0, 4 * PAGE);
-	say("first: %d",
-	    dev_sum(fd, TD_MAP_SINGLE, 0, 4 * PAGE) == td_sum(0, p, 4 * PAGE));
+	say("first: %d", dev_sum(fd, TD_MAP_SINGLE, 0, 4 * PAGE) == td_sum(0, p, 4 * PAGE));
 	munmap(p, 4 * PAGE);
 	q = map_dev(fd, TD_MAP_SINGLE, 0, 4, PROT_READ, MAP_SHARED);
 	say("afterwards: %s, right %zu", result(q == MAP_FAILED ? -1 : 0),
@@ -294,14 +293,14 @@ static void run_fork(void)
 			bool good = filled(p, 3, 8 * PAGE);
 
 			fill(p, 4, 0, 4 * PAGE);
-			good = good && dev_sum(fd, kinds[k].kind, 0, 4 * PAGE) ==
-					       td_sum(0, p, 4 * PAGE);
+			good = good &&
+			       dev_sum(fd, kinds[k].kind, 0, 4 * PAGE) == td_sum(0, p, 4 * PAGE);
 			munmap(p, 2 * PAGE);
 			_exit(good ? 0 : 1);
 		}
 		say("%s: child %d", kinds[k].name, reap(pid));
-		say("%s: parent %zu %zu", kinds[k].name,
-		    matching(p, 4, 0, 4 * PAGE), matching(p + 4 * PAGE, 3, 4 * PAGE, 4 * PAGE));
+		say("%s: parent %zu %zu", kinds[k].name, matching(p, 4, 0, 4 * PAGE),
+		    matching(p + 4 * PAGE, 3, 4 * PAGE, 4 * PAGE));
 		/* The child keeps it when the parent lets go. */
 		pid = pd_fork();
 		if (!pid) {
@@ -393,13 +392,21 @@ static void run_files(void)
 }
 
 static const struct pd_case cases[] = {
-	{ "both-ways", run_both_ways, 0 }, { "errors", run_errors, 0 },
-	{ "live", run_live, 0 },	   { "outlives", run_outlives, 0 },
-	{ "single", run_single, 0 },	   { "readonly", run_readonly, 0 },
-	{ "readonly-file", run_readonly_file, 0 }, { "protection", run_protection, 0 }, { "split", run_split, 0 },
-	{ "remap", run_remap, 0 },	   { "fixed", run_fixed, 0 },
-	{ "fork", run_fork, 0 },	   { "advice", run_advice, 0 },
-	{ "as-buffer", run_as_buffer, 0 }, { "files", run_files, 0 },
+	{ "both-ways", run_both_ways, 0 },
+	{ "errors", run_errors, 0 },
+	{ "live", run_live, 0 },
+	{ "outlives", run_outlives, 0 },
+	{ "single", run_single, 0 },
+	{ "readonly", run_readonly, 0 },
+	{ "readonly-file", run_readonly_file, 0 },
+	{ "protection", run_protection, 0 },
+	{ "split", run_split, 0 },
+	{ "remap", run_remap, 0 },
+	{ "fixed", run_fixed, 0 },
+	{ "fork", run_fork, 0 },
+	{ "advice", run_advice, 0 },
+	{ "as-buffer", run_as_buffer, 0 },
+	{ "files", run_files, 0 },
 };
 
 PD_GROUP(mmap, "mmap", "mappings of RAM pages", 0);

@@ -79,9 +79,8 @@ static void run_direction(void)
 }
 
 static const struct pd_case cases[] = {
-	{ "setname", run_setname, 0 }, { "pointers", run_pointers, 0 },
-	{ "plain", run_plain, 0 },     { "short", run_short, 0 },
-	{ "direction", run_direction, 0 },
+	{ "setname", run_setname, 0 }, { "pointers", run_pointers, 0 },	  { "plain", run_plain, 0 },
+	{ "short", run_short, 0 },     { "direction", run_direction, 0 },
 };
 
 PD_GROUP(numbers, "numbers", "ioctl numbers that lie about size and direction", 0);

@@ -8,7 +8,9 @@ static const struct {
 	int flag;
 	const char *name;
 } flag_names[] = {
-	{ O_NONBLOCK, "NONBLOCK" }, { O_APPEND, "APPEND" }, { O_TRUNC, "TRUNC" },
+	{ O_NONBLOCK, "NONBLOCK" },
+	{ O_APPEND, "APPEND" },
+	{ O_TRUNC, "TRUNC" },
 	{ O_EXCL, "EXCL" },
 };
 
@@ -44,8 +46,15 @@ static void say_flags(const char *what, int fd)
 static void run_flags(void)
 {
 	static const int flags[] = {
-		O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_NONBLOCK, O_WRONLY | O_APPEND,
-		O_RDWR | O_SYNC, O_RDWR | O_DSYNC, O_RDWR | O_TRUNC, O_RDONLY | O_EXCL,
+		O_RDONLY,
+		O_WRONLY,
+		O_RDWR,
+		O_RDWR | O_NONBLOCK,
+		O_WRONLY | O_APPEND,
+		O_RDWR | O_SYNC,
+		O_RDWR | O_DSYNC,
+		O_RDWR | O_TRUNC,
+		O_RDONLY | O_EXCL,
 		O_RDWR | O_NONBLOCK | O_APPEND | O_SYNC | O_TRUNC | O_CLOEXEC | O_NOCTTY,
 	};
 	char text[80];
@@ -99,8 +108,7 @@ static void run_refused(void)
 	fd = open_node("", O_PATH);
 	MUST(fd >= 0);
 	MUST(fstat(fd, &st) == 0);
-	say("O_PATH: character device %d, read %s", S_ISCHR(st.st_mode),
-	    result(read(fd, &st, 1)));
+	say("O_PATH: character device %d, read %s", S_ISCHR(st.st_mode), result(read(fd, &st, 1)));
 	close(fd);
 	fd = open_dev(O_RDWR);
 	MUST(fstat(fd, &st) == 0);
@@ -254,9 +262,9 @@ static void run_separate(void)
 }
 
 static const struct pd_case cases[] = {
-	{ "flags", run_flags, 0 },   { "setfl", run_setfl, 0 },
-	{ "access", run_access, 0 }, { "refused", run_refused, 0 },
-	{ "errno", run_errno, 0 },   { "gate", run_gate, 0 },
+	{ "flags", run_flags, 0 },	   { "setfl", run_setfl, 0 },
+	{ "access", run_access, 0 },	   { "refused", run_refused, 0 },
+	{ "errno", run_errno, 0 },	   { "gate", run_gate, 0 },
 	{ "exclusive", run_exclusive, 0 }, { "close", run_close, 0 },
 	{ "separate", run_separate, 0 },
 };

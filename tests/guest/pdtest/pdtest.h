@@ -49,13 +49,13 @@ struct pd_group {
 	size_t count;
 };
 
-#define PD_GROUP(id, title, text, bits)                                          \
-	const struct pd_group group_##id = {                                     \
-		.name = title,                                                   \
-		.about = text,                                                   \
-		.flags = bits,                                                   \
-		.cases = cases,                                                  \
-		.count = ARRAY_SIZE(cases),                                      \
+#define PD_GROUP(id, title, text, bits)      \
+	const struct pd_group group_##id = { \
+		.name = title,               \
+		.about = text,               \
+		.flags = bits,               \
+		.cases = cases,              \
+		.count = ARRAY_SIZE(cases),  \
 	}
 
 /* ---- saying and checking (say.c) ---- */
@@ -83,12 +83,12 @@ static inline bool check(bool good, const char *file, int line, const char *text
 }
 
 /* The case cannot go on. */
-#define MUST(cond)                                                               \
-	do {                                                                     \
-		if (!(cond)) {                                                   \
+#define MUST(cond)                                                                   \
+	do {                                                                         \
+		if (!(cond)) {                                                       \
 			fail(__FILE__, __LINE__, "%s (%s)", #cond, strerror(errno)); \
-			_exit(1);                                                \
-		}                                                                \
+			_exit(1);                                                    \
+		}                                                                    \
 	} while (0)
 
 /* ---- the device (device.c) ---- */

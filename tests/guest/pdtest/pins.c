@@ -134,8 +134,7 @@ static void run_moved(void)
 	MUST(mremap(p, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
 	say("written: %s", result(pin_write(fd, id, 2, 0, 4 * PAGE)));
 	say("right at the new place: %zu", matching(q, 2, 0, 4 * PAGE));
-	say("the driver at the old place: %s",
-	    result(touch(fd, TD_TOUCH_READ, p, PAGE, NULL)));
+	say("the driver at the old place: %s", result(touch(fd, TD_TOUCH_READ, p, PAGE, NULL)));
 	MUST(ioctl(fd, TD_PIN_FREE, id) == 0);
 }
 
@@ -193,8 +192,9 @@ static void run_orphans(void)
 }
 
 static const struct pd_case cases[] = {
-	{ "later", run_later, 0 }, { "refused", run_refused, 0 }, { "unmapped", run_unmapped, 40 },
-	{ "moved", run_moved, 0 }, { "files", run_files, 0 },	  { "close", run_close, 0 },
+	{ "later", run_later, 0 },	  { "refused", run_refused, 0 },
+	{ "unmapped", run_unmapped, 40 }, { "moved", run_moved, 0 },
+	{ "files", run_files, 0 },	  { "close", run_close, 0 },
 	{ "orphans", run_orphans, 0 },
 };
 

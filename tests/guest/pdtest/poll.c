@@ -33,8 +33,18 @@ static int open_quiet(int flags)
 static void run_masks(void)
 {
 	static const unsigned int masks[] = {
-		0, POLLIN, POLLOUT, POLLPRI, POLLERR, POLLHUP, POLLIN | POLLOUT,
-		POLLIN | POLLHUP, POLLRDNORM | POLLWRNORM, POLLRDBAND, POLLWRBAND, POLLRDHUP,
+		0,
+		POLLIN,
+		POLLOUT,
+		POLLPRI,
+		POLLERR,
+		POLLHUP,
+		POLLIN | POLLOUT,
+		POLLIN | POLLHUP,
+		POLLRDNORM | POLLWRNORM,
+		POLLRDBAND,
+		POLLWRBAND,
+		POLLRDHUP,
 		POLLIN | POLLOUT | POLLPRI | POLLERR | POLLHUP,
 	};
 	int fd = open_quiet(O_RDWR), w = open_watcher();
@@ -191,8 +201,8 @@ static void run_select(void)
 }
 
 static const struct pd_case cases[] = {
-	{ "masks", run_masks, 0 },     { "follows", run_follows, 0 }, { "timer", run_timer, 0 },
-	{ "others", run_others, 0 },   { "several", run_several, 0 }, { "select", run_select, 0 },
+	{ "masks", run_masks, 0 },   { "follows", run_follows, 0 }, { "timer", run_timer, 0 },
+	{ "others", run_others, 0 }, { "several", run_several, 0 }, { "select", run_select, 0 },
 };
 
 PD_GROUP(poll, "poll", "poll and select", 0);

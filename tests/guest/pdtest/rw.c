@@ -61,7 +61,8 @@ static void run_zero(void)
 static void run_sizes(void)
 {
 	static const size_t sizes[] = {
-		1, 7, 511, 4095, 4096, 4097, 65535, 65536, 100001, 1 << 20, (4 << 20) + 13, 16 << 20,
+		1,     7,     511,    4095,    4096,	       4097,
+		65535, 65536, 100001, 1 << 20, (4 << 20) + 13, 16 << 20,
 	};
 	char *data = map_pages((16 << 20) / PAGE + 2);
 	int fd = open_dev(O_RDWR);
