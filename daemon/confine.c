@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "confine_root.h"
 #include "log.h"
 
 /* Each file, mirror and window costs descriptors. */
@@ -69,6 +70,11 @@ int confine_worker(const struct worker_settings *s)
 	if (s->uid != (uid_t)-1) {
 		leave_namespaces(s);
 		if (geteuid() == 0) {
+			err = getpid() == 1 ? confine_root() : 0;
+			if (err) {
+				log_error("cannot leave the file systems: %s", strerror(-err));
+				return err;
+			}
 			for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 				if (!(s->keep_caps & (1ull << cap)))
 					prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);

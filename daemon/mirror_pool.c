@@ -97,8 +97,7 @@ static void look(struct mirror *m)
 		mirror_fault_read(m);
 	if (waitid(P_PIDFD, m->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid ||
 	    (m->mapper_pidfd >= 0 && syscall(SYS_pidfd_send_signal, m->mapper_pidfd, 0, NULL, 0))) {
-		log_error("mirror of %s (process %d) has ended unexpectedly; its files give EIO",
-			  m->name, m->pid);
+		log_error("mirror of %s has ended unexpectedly; its files give EIO", m->name);
 		mirror_kill(m);
 		epoll_ctl(pool->epoll, EPOLL_CTL_DEL, m->pidfd, NULL);
 		if (m->mapper_pidfd >= 0)

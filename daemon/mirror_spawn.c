@@ -359,6 +359,9 @@ void mirror_reap(struct mirror *m)
 	wait_pidfd(m->pidfd);
 	if (m->pidfd >= 0)
 		waitid(P_PIDFD, m->pidfd, &(siginfo_t){ 0 }, WEXITED);
+	/* the mirror's child; ours now where we are the first process of a namespace */
+	if (m->mapper_pidfd >= 0)
+		waitid(P_PIDFD, m->mapper_pidfd, &(siginfo_t){ 0 }, WEXITED);
 }
 
 void mirror_destroy(struct mirror *m)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,6 +169,19 @@ static void __attribute__((noreturn)) exec_worker(int channel, char *title)
 	_exit(127);
 }
 
+/*
+ * A process of root's is the first of a pid namespace: the kernel ends with it whatever it started,
+ * even what it had no time to make depend on it.
+ */
+static pid_t fork_worker(void)
+{
+	pid_t pid = -1;
+
+	if (geteuid() == 0)
+		pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	return pid < 0 ? fork() : pid;
+}
+
 static int start_worker(struct vm *vm, const struct host *host)
 {
 	char title[VM_NAME_MAX + 32];
@@ -182,7 +196,7 @@ static int start_worker(struct vm *vm, const struct host *host)
 	setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	fcntl(sv[0], F_SETFL, O_NONBLOCK);
 	snprintf(title, sizeof(title), "paradiced: worker %s", vm->o->name);
-	pid = fork();
+	pid = fork_worker();
 	if (pid < 0) {
 		err = -errno;
 		close(sv[0]);

@@ -401,8 +401,10 @@ static void test_worker_is_confined(void **state)
 	pid_t worker = fe_worker(&x->d);
 	char path[64], line[256];
 	unsigned long caps = 1;
-	unsigned int uid = 0, nnp = 0;
+	unsigned int uid = 0, nnp = 0, inside = 0;
+	struct dirent *e;
 	FILE *f;
+	DIR *d;
 
 	(void)state;
 	snprintf(path, sizeof(path), "/proc/%d/status", worker);
@@ -412,6 +414,7 @@ static void test_worker_is_confined(void **state)
 		sscanf(line, "Uid: %u", &uid);
 		sscanf(line, "CapPrm: %lx", &caps);
 		sscanf(line, "NoNewPrivs: %u", &nnp);
+		sscanf(line, "NSpid: %*u %u", &inside);
 		if (!strncmp(line, "Groups:", 7))
 			assert_int_equal(strspn(line + 7, " \t\n"), strlen(line + 7));
 	}
@@ -419,6 +422,15 @@ static void test_worker_is_confined(void **state)
 	assert_int_not_equal(uid, 0);
 	assert_int_equal(caps, 1ul << 12); /* CAP_NET_ADMIN, by caps= of tun */
 	assert_int_equal(nnp, 1);
+	/* what it starts ends with it */
+	assert_int_equal(inside, 1);
+	/* and no file system is in its reach */
+	snprintf(path, sizeof(path), "/proc/%d/root", worker);
+	d = opendir(path);
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		assert_true(e->d_name[0] == '.' || !strcmp(e->d_name, "proc"));
+	closedir(d);
 	fixture_end(x);
 }
 

@@ -577,7 +577,7 @@ static void *reads_main(void *arg)
 {
 	struct read_call *c = arg;
 
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < 4000; i++) {
 		read_main(c);
 		if (c->result != (int64_t)c->vec.len)
 			break;
