@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "confine_calls.h"
 #include "confine_root.h"
 #include "log.h"
 
@@ -103,8 +104,9 @@ int confine_worker(const struct worker_settings *s)
 		log_error("cannot give up new privileges: %m");
 		return err;
 	}
-	/*
-	 * The system call filter's place is here: last, when all that it forbids is done.
-	 */
-	return 0;
+	/* last, when all that it forbids is done */
+	err = confine_calls();
+	if (err)
+		log_error("cannot set the system call filter: %s", strerror(-err));
+	return err;
 }
