@@ -95,6 +95,7 @@ void pd_stats_exit(void);
 /* main.c */
 extern struct workqueue_struct *pd_wq;
 extern unsigned int pd_warm_pages;
+extern unsigned int pd_max_windows;
 extern unsigned int pd_kept_pages;
 extern unsigned int pd_host_timeout;
 

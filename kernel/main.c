@@ -15,6 +15,11 @@ module_param_named(warm_pages, pd_warm_pages, uint, 0644);
 MODULE_PARM_DESC(warm_pages,
 		 "pages of a process that stay pinned for the host between operations (default 16384, at least 1024)");
 
+unsigned int pd_max_windows = PD_MAX_WINDOWS;
+module_param_named(max_windows, pd_max_windows, uint, 0644);
+MODULE_PARM_DESC(max_windows,
+		 "parts of mappings shown at once; each costs the VMM a descriptor (default and at most 400)");
+
 unsigned int pd_kept_pages;
 module_param_named(kept_pages, pd_kept_pages, uint, 0644);
 MODULE_PARM_DESC(kept_pages,

@@ -165,7 +165,7 @@ static int pd_window_alloc(struct pd_windows *w, struct pd_chunk *c)
 	for (;;) {
 		if (!w->pool)
 			return -ENOSPC;
-		if (w->count < PD_MAX_WINDOWS) {
+		if (w->count < clamp(READ_ONCE(pd_max_windows), 1u, (unsigned int)PD_MAX_WINDOWS)) {
 			at = gen_pool_alloc(w->pool, pd_chunk_len(c));
 			if (at) {
 				c->window = at - w->base;
