@@ -21,6 +21,7 @@ user: setup
 modules: setup
 	@for k in $(KERNELS); do lab/build-module $$k kernel || exit 1; done
 	@for k in 6.1 7; do lab/build-module $$k lab/testdev || exit 1; done
+	@lab/build-module 7 lab/svmfix
 
 demo: user
 	@lab/build-module 6.1 kernel

@@ -110,6 +110,8 @@ class NestedHost:
             f"mount -t tmpfs -o huge=always memory {self.memory_folder}",
             "mount -t erofs -o ro /dev/vdc /run/lab/guest",
             "if grep -qw svm /proc/cpuinfo; then modprobe kvm_amd; else modprobe kvm_intel; fi",
+            # see lab/svmfix
+            *(["insmod /run/lab/modules/svmfix.ko"] if kind == "tcg" and "svmfix.ko" in own else []),
         ]), "setting up the host")
         await self.place.output(load_script(options.host_modules, own), "loading --host-modules")
 
