@@ -54,6 +54,8 @@ enum channel_type {
  * @log_level: enum log_level
  * @queues: request queues to announce
  * @max_inflight: operations at once
+ * @max_files: open files at once
+ * @max_processes: guest processes at once, each of which is one here, too
  * @window_size: bytes, 0 for no windows
  * @keep_caps: capabilities of mirrors, a mask
  * @uid: identity of the worker and of mirrors; (uid_t)-1: stay as we are
@@ -65,6 +67,8 @@ struct worker_settings {
 	uint32_t log_level;
 	uint32_t queues;
 	uint32_t max_inflight;
+	uint32_t max_files;
+	uint32_t max_processes;
 	uint64_t window_size;
 	uint64_t keep_caps;
 	uid_t uid;

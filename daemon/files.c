@@ -40,15 +40,19 @@ int file_create(struct session *s, int fd, uint32_t oflags, uint32_t caching, st
 	f->mf.oflags = oflags;
 	f->mf.stream = file_is_stream(fd);
 	pthread_mutex_lock(&s->lock);
-	err = s->over ? -EIO : s->files.count >= MAX_FILES ? -ENFILE : 0;
+	err = s->over ? -EIO : s->files.count >= s->w->s.max_files ? -EMFILE : 0;
 	if (!err)
 		err = idmap_insert(&s->files, f->mf.id, f);
 	if (!err)
 		s->live_files++;
 	pthread_mutex_unlock(&s->lock);
 	if (err) {
-		if (err == -ENFILE)
-			log_limited(LOG_WARNING, "the guest has %d files open: no more", MAX_FILES);
+		if (err == -EMFILE) {
+			log_limited(LOG_WARNING,
+				    "open refused (EMFILE): %u files are open (--max-files %u)",
+				    s->w->s.max_files, s->w->s.max_files);
+			atomic_fetch_add(&s->w->counts.refused_files, 1);
+		}
 		close(fd);
 		pthread_mutex_destroy(&f->lock);
 		free(f);

@@ -32,15 +32,18 @@ int mm_create(struct session *s, uint64_t id, const struct pd_req_mm_create *req
 		return -EINVAL;
 	}
 	pthread_mutex_lock(&s->lock);
-	err = s->over		      ? -EIO :
-	      idmap_find(&s->mms, id) ? -EEXIST :
-	      s->mms.count >= MAX_MMS ? -EBUSY :
-					0;
+	err = s->over				    ? -EIO :
+	      idmap_find(&s->mms, id)		    ? -EEXIST :
+	      s->mms.count >= s->w->s.max_processes ? -EBUSY :
+						      0;
 	pthread_mutex_unlock(&s->lock);
 	if (err) {
-		if (err == -EBUSY)
-			log_limited(LOG_WARNING, "more than %d guest processes use devices",
-				    MAX_MMS);
+		if (err == -EBUSY) {
+			log_limited(LOG_WARNING,
+				    "a process refused (EBUSY): %u use devices (--max-processes %u)",
+				    s->w->s.max_processes, s->w->s.max_processes);
+			atomic_fetch_add(&s->w->counts.refused_processes, 1);
+		}
 		return err;
 	}
 	mm = calloc(1, sizeof(*mm));

@@ -22,6 +22,8 @@ enum {
 	OPT_QUEUES,
 	OPT_WINDOW,
 	OPT_MAX_INFLIGHT,
+	OPT_MAX_FILES,
+	OPT_MAX_PROCESSES,
 	OPT_STATS,
 	OPT_USER,
 	OPT_ALLOW_PFNMAP,
@@ -40,6 +42,8 @@ static const struct option long_options[] = {
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "window", required_argument, NULL, OPT_WINDOW },
 	{ "max-inflight", required_argument, NULL, OPT_MAX_INFLIGHT },
+	{ "max-files", required_argument, NULL, OPT_MAX_FILES },
+	{ "max-processes", required_argument, NULL, OPT_MAX_PROCESSES },
 	{ "stats", required_argument, NULL, OPT_STATS },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "allow-pfnmap", no_argument, NULL, OPT_ALLOW_PFNMAP },
@@ -64,7 +68,9 @@ static const char help_text[] =
 	"                      capabilities for its callers, with another caching of its memory\n"
 	"  --queues N          request queues, 1 to 64 (default 4)\n"
 	"  --window SIZE       room for mapped device memory, a power of two (default 256M), or 0\n"
-	"  --max-inflight N    operations at once (default 512)\n"
+	"  --max-inflight N    operations at once (default 512); EBUSY beyond\n"
+	"  --max-files N       open files at once (default 16384); EMFILE beyond\n"
+	"  --max-processes N   programs that use devices at once (default 4096); EBUSY beyond\n"
 	"  --user NAME|UID     identity of the processes that serve the VM (default: one of its own)\n"
 	"  --stats FILE        writes counts there, as JSON, when the VM has gone\n"
 	"  --allow-pfnmap      for VMs without KVM: show device memory that KVM before Linux 6.13\n"
@@ -278,6 +284,8 @@ void options_parse(int argc, char **argv, struct options *o)
 		.queues = 4,
 		.window_size = 256u << 20,
 		.max_inflight = 512,
+		.max_files = 16384,
+		.max_processes = 4096,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 	};
@@ -310,6 +318,12 @@ void options_parse(int argc, char **argv, struct options *o)
 			break;
 		case OPT_MAX_INFLIGHT:
 			vm->max_inflight = (uint32_t)number("--max-inflight", optarg, 1, 65536);
+			break;
+		case OPT_MAX_FILES:
+			vm->max_files = (uint32_t)number("--max-files", optarg, 1, 1 << 20);
+			break;
+		case OPT_MAX_PROCESSES:
+			vm->max_processes = (uint32_t)number("--max-processes", optarg, 1, 1 << 20);
 			break;
 		case OPT_STATS:
 			vm->stats = must(strdup(optarg));

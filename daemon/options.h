@@ -35,6 +35,8 @@ struct vm_option {
 	char *stats;
 	uint32_t queues;
 	uint32_t max_inflight;
+	uint32_t max_files;
+	uint32_t max_processes;
 	uint64_t window_size;
 	bool allow_pfnmap;
 	bool user_given;

@@ -9,9 +9,6 @@
 
 #include "worker_private.h"
 
-/* Guest processes at once; each is a process here. */
-#define MAX_MMS 4096
-#define MAX_FILES 16384
 #define MAX_MAPS 65536
 
 /**

@@ -45,6 +45,7 @@ struct windows;
 /**
  * struct counts - what happened since the worker began, for the administrator
  * @ops: requests by operation
+ * @refused: operations beyond --max-inflight; the next ones: beyond their limits
  * @mirrors: of sessions that are over
  */
 struct counts {
@@ -56,6 +57,8 @@ struct counts {
 	_Atomic uint64_t windows;
 	_Atomic uint64_t malformed;
 	_Atomic uint64_t refused;
+	_Atomic uint64_t refused_files;
+	_Atomic uint64_t refused_processes;
 	pthread_mutex_t lock;
 	struct mirror_stats mirrors;
 };

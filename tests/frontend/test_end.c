@@ -354,6 +354,32 @@ static void test_too_many_operations(void **state)
 	fixture_end(x);
 }
 
+static void test_too_many_files_and_processes(void **state)
+{
+	const char *const args[] = { "--max-files", "5", "--max-processes", "3", NULL };
+	struct fixture *x = fixture_begin(NULL, args);
+	struct fe_mm mms[2], one_more;
+	int64_t files[5];
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		files[i] = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
+		assert_true(files[i] > 0);
+	}
+	assert_int_equal(fe_dev_open(&x->f, DEV_ZERO, O_RDWR), -EMFILE);
+	assert_true(fe_daemon_logged(&x->d, "(--max-files 5)", 1000));
+	assert_int_equal(fe_release(&x->f, (uint64_t)files[0]), 0);
+	assert_true(fe_dev_open(&x->f, DEV_ZERO, O_RDWR) > 0);
+	/* the fixture has one already */
+	assert_int_equal(fe_mm_create(&x->f, &mms[0]), 0);
+	assert_int_equal(fe_mm_create(&x->f, &mms[1]), 0);
+	assert_int_equal(fe_mm_create(&x->f, &one_more), -EBUSY);
+	assert_true(fe_daemon_logged(&x->d, "(--max-processes 3)", 1000));
+	assert_int_equal(fe_mm_destroy(&x->f, &mms[0]), 0);
+	assert_int_equal(fe_mm_create(&x->f, &one_more), 0);
+	fixture_end(x);
+}
+
 static void test_once_and_stats(void **state)
 {
 	const char *const args[] = { "--once", NULL };
@@ -448,6 +474,7 @@ int main(void)
 		TEST(test_reset_of_the_device),
 		TEST(test_pause_of_the_vm),
 		cmocka_unit_test(test_too_many_operations),
+		cmocka_unit_test(test_too_many_files_and_processes),
 		cmocka_unit_test(test_once_and_stats),
 		TEST(test_second_vmm_waits),
 		cmocka_unit_test(test_worker_is_confined),
