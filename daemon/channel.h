@@ -15,6 +15,7 @@
 
 #include <paradice/protocol.h>
 
+#include "ioctl_policy.h"
 #include "vhost_proto.h"
 
 #define CHANNEL_MAX_FDS VHOST_MAX_REGIONS
@@ -80,10 +81,12 @@ struct worker_settings {
  * struct device_info - a device as the worker knows it
  * @wire: what the guest is told
  * @caching: PD_CACHE_* of its mappings
+ * @ioctls: those it may be given
  */
 struct device_info {
 	struct pd_device wire;
 	uint32_t caching;
+	struct ioctl_policy ioctls;
 };
 
 struct channel_msg {

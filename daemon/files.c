@@ -21,7 +21,8 @@ bool file_is_stream(int fd)
 	return syscall(SYS_pread64, fd, -4096L, 1L, 0L) < 0 && errno == ESPIPE;
 }
 
-int file_create(struct session *s, int fd, uint32_t oflags, uint32_t caching, struct file **out)
+int file_create(struct session *s, int fd, uint32_t oflags, const struct device_info *device,
+		struct file **out)
 {
 	struct file *f = calloc(1, sizeof(*f));
 	int err;
@@ -32,7 +33,8 @@ int file_create(struct session *s, int fd, uint32_t oflags, uint32_t caching, st
 	}
 	f->s = s;
 	f->access = oflags & PD_O_ACCMODE;
-	f->caching = caching;
+	f->caching = device->caching;
+	f->ioctls = device->ioctls;
 	atomic_init(&f->refs, 2); /* the table's and the caller's */
 	pthread_mutex_init(&f->lock, NULL);
 	f->mf.id = atomic_fetch_add(&s->w->next_handle, 1);

@@ -10,6 +10,7 @@
  * @mf: the mirror layer's part; its id is the guest's handle
  * @access: O_RDONLY, O_WRONLY or O_RDWR
  * @caching: PD_CACHE_* of its mappings
+ * @ioctls: those it may be given
  * @watched: it is in the watch's epoll set
  * @edges: EPOLL* bits whose every edge the guest is told of
  * @async: it raises SIGIO
@@ -22,6 +23,7 @@ struct file {
 	struct session *s;
 	uint32_t access;
 	uint32_t caching;
+	struct ioctl_policy ioctls;
 	bool watched;
 	uint32_t edges;
 	bool async;
@@ -33,10 +35,12 @@ struct file {
  * file_create() - makes a handle for an open file
  * @fd: taken over, also on error
  * @oflags: it was opened with
+ * @device: of which device
  *
  * Return: 0 or a negative errno.
  */
-int file_create(struct session *s, int fd, uint32_t oflags, uint32_t caching, struct file **out);
+int file_create(struct session *s, int fd, uint32_t oflags, const struct device_info *device,
+		struct file **out);
 
 /* With a reference, or NULL. */
 struct file *file_find(struct session *s, uint64_t id);

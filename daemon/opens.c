@@ -117,12 +117,11 @@ static void answer(struct request *r, int result, int fd)
 		pool_run_aside(r, close_unwanted);
 		return;
 	}
-	if (!result && devices_find(r->w, r->req.u.open.device, &device)) {
-		/* gone meanwhile; its file still is good */
-		memset(&device, 0, sizeof(device));
-	}
+	/* gone meanwhile, and with it what is known of it */
+	if (!result)
+		result = devices_find(r->w, r->req.u.open.device, &device);
 	if (!result) {
-		result = file_create(r->s, fd, r->req.oflags, device.caching, &f);
+		result = file_create(r->s, fd, r->req.oflags, &device, &f);
 		fd = -1;
 	}
 	if (!result) {

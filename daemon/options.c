@@ -66,6 +66,8 @@ static const char help_text[] =
 	"  --device PATH[,as=/dev/NAME][,ro][,caps=CAP[+CAP]][,cache=wb|wc|uc]\n"
 	"                      shares PATH, under another name, for reading only, with\n"
 	"                      capabilities for its callers, with another caching of its memory\n"
+	"      [,allow-ioctl=CMD[+CMD]...][,deny-ioctl=CMD[+CMD]...]\n"
+	"                      only these ioctls, or none of these; by name or number; EPERM else\n"
 	"  --queues N          request queues, 1 to 64 (default 4)\n"
 	"  --window SIZE       room for mapped device memory, a power of two (default 256M), or 0\n"
 	"  --max-inflight N    operations at once (default 512); EBUSY beyond\n"
@@ -178,6 +180,23 @@ static uint64_t capabilities(char *list)
 	return mask;
 }
 
+static void ioctls(struct ioctl_list *list, char *words)
+{
+	char *save = NULL;
+
+	if (!*words)
+		usage("--device: allow-ioctl= and deny-ioctl= need a command, for example TUNSETIFF");
+	for (char *word = strtok_r(words, "+", &save); word; word = strtok_r(NULL, "+", &save)) {
+		int err = ioctl_list_add(list, word);
+
+		if (err == -E2BIG)
+			usage("--device: more than %d ioctls", IOCTL_LIST_MAX);
+		if (err)
+			usage("--device: '%s' is no ioctl that is known here; give its number (0x...)",
+			      word);
+	}
+}
+
 static char *device_name(const char *path)
 {
 	const char *name = path;
@@ -216,6 +235,10 @@ static void device(const char *text, struct vm_option *vm)
 			d.readonly = true;
 		else if (!strncmp(o, "caps=", 5))
 			d.caps |= capabilities(o + 5);
+		else if (!strncmp(o, "allow-ioctl=", 12))
+			ioctls(&d.ioctls.allow, o + 12);
+		else if (!strncmp(o, "deny-ioctl=", 11))
+			ioctls(&d.ioctls.deny, o + 11);
 		else if (!strcmp(o, "cache=wb"))
 			d.caching = PD_CACHE_WB;
 		else if (!strcmp(o, "cache=wc"))
@@ -223,7 +246,7 @@ static void device(const char *text, struct vm_option *vm)
 		else if (!strcmp(o, "cache=uc"))
 			d.caching = PD_CACHE_UC;
 		else
-			usage("--device %s: unknown option '%s' (there are as=, ro, caps= and cache=)",
+			usage("--device %s: unknown option '%s' (there are as=, ro, caps=, cache=, allow-ioctl= and deny-ioctl=)",
 			      path, o);
 	}
 	d.path = must(strdup(path));

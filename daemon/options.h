@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ioctl_policy.h"
 #include "log.h"
 
 /**
@@ -16,6 +17,7 @@
  * @readonly: "ro"
  * @caps: capabilities that "caps=" gives, a mask
  * @caching: PD_CACHE_*, or -1 when not given
+ * @ioctls: "allow-ioctl=" and "deny-ioctl="
  */
 struct device_option {
 	char *path;
@@ -23,6 +25,7 @@ struct device_option {
 	bool readonly;
 	uint64_t caps;
 	int caching;
+	struct ioctl_policy ioctls;
 };
 
 /**

@@ -75,6 +75,7 @@ int policy_describe(const struct device_option *d, struct device_info *info, cha
 	info->wire.flags = d->readonly ? PD_DEVICE_RO : 0;
 	snprintf((char *)info->wire.name, sizeof(info->wire.name), "%s", d->name);
 	subsystem(&st, info->wire.subsystem, sizeof(info->wire.subsystem));
+	info->ioctls = d->ioctls;
 	/* Frame buffers are written in bursts and read seldom: the kernel maps them so, too. */
 	if (d->caching >= 0)
 		info->caching = (uint32_t)d->caching;

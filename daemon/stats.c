@@ -88,6 +88,7 @@ void stats_format(struct worker *w, char *out, size_t size)
 	FIELD("refused", c->refused);
 	FIELD("refused_files", c->refused_files);
 	FIELD("refused_processes", c->refused_processes);
+	FIELD("refused_ioctls", c->refused_ioctls);
 	FIELD("live_mirrors", live.mirrors_live);
 	FIELD("live_files", files);
 	FIELD("live_windows", windows_count(w->windows));

@@ -45,7 +45,8 @@ struct windows;
 /**
  * struct counts - what happened since the worker began, for the administrator
  * @ops: requests by operation
- * @refused: operations beyond --max-inflight; the next ones: beyond their limits
+ * @refused: operations beyond --max-inflight; files and processes: beyond their limits
+ * @refused_ioctls: by the lists of their device
  * @mirrors: of sessions that are over
  */
 struct counts {
@@ -59,6 +60,7 @@ struct counts {
 	_Atomic uint64_t refused;
 	_Atomic uint64_t refused_files;
 	_Atomic uint64_t refused_processes;
+	_Atomic uint64_t refused_ioctls;
 	pthread_mutex_t lock;
 	struct mirror_stats mirrors;
 };

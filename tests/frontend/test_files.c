@@ -368,6 +368,31 @@ static void test_events_wait_for_buffers(void **state)
 		close(slaves[i]);
 }
 
+/* The administrator's lists; what a 32-bit program asks for under another size included. */
+static void test_ioctls_by_list(void **state)
+{
+	const char *const args[] = { "--device",
+				     "/dev/ptmx,as=/dev/few,allow-ioctl=TIOCGPTN+0x5413",
+				     "--device", "/dev/ptmx,as=/dev/most,deny-ioctl=TIOCGPTN",
+				     NULL };
+	struct fixture *x = fixture_begin(NULL, args);
+	int64_t few = fe_dev_open(&x->f, DEV_TUN + 1, O_RDWR | O_NOCTTY);
+	int64_t most = fe_dev_open(&x->f, DEV_TUN + 2, O_RDWR | O_NOCTTY);
+	const uint32_t other_size = TIOCGPTN ^ (4u ^ 8u) << 16;
+
+	(void)state;
+	assert_true(few > 0 && most > 0);
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, few, TIOCGPTN, PROG), 0);
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, few, TIOCGWINSZ, PROG), 0);
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, few, TCGETS, PROG), -EPERM);
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, few, other_size, PROG), -EPERM);
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, most, TCGETS, PROG), 0);
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, most, TIOCGPTN, PROG), -EPERM);
+	assert_int_equal(fe_ioctl(&x->f, &x->mm, most, other_size, PROG), -EPERM);
+	assert_true(fe_daemon_logged(&x->d, "refused (EPERM) by the device's allow-ioctl=", 1000));
+	fixture_end(x);
+}
+
 static void test_stream_or_position(void **state)
 {
 	struct fixture *x = *state;
@@ -491,6 +516,7 @@ int main(void)
 		TEST(test_poll_says_and_tells),
 		TEST(test_sigio),
 		TEST(test_events_wait_for_buffers),
+		cmocka_unit_test(test_ioctls_by_list),
 		TEST(test_stream_or_position),
 		TEST(test_tun_makes_an_interface_of_the_hosts),
 		TEST(test_nonblock_follows_the_guests_flags),

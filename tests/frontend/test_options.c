@@ -92,6 +92,9 @@ static void test_usage(void **state)
 	EXPECT(2, "have the same --socket", "--vm", "a", "--socket", "/tmp/x", "--device",
 	       "/dev/zero", "--vm", "b", "--socket", "/tmp/x", "--device", "/dev/zero");
 	EXPECT(0, "paradiced ", "--version");
+	EXPECT(2, "'TIOCNOPE' is no ioctl that is known here", "--vm", "a", "--device",
+	       "/dev/zero,deny-ioctl=TIOCSTI+TIOCNOPE");
+	EXPECT(2, "need a command, for example", "--vm", "a", "--device", "/dev/zero,allow-ioctl=");
 	EXPECT(0, "Usage: paradiced", "--help");
 }
 
