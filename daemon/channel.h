@@ -31,8 +31,11 @@
  * @CHANNEL_DEVICE: to the worker: a device is there: @device, at table position @index
  * @CHANNEL_DEVICE_GONE: to the worker: the device with id @device_id is gone
  * @CHANNEL_OPEN: to the manager: open @device_id with @oflags; @id names the answer
+ * @CHANNEL_CLOSED: to the manager: a file of exclusive device @device_id is closed, or was not
+ *	opened after all; once for each CHANNEL_OPENED with a @device_id
  * @CHANNEL_OPEN_CANCEL: to the manager: interrupt opening @id
- * @CHANNEL_OPENED: to the worker: the result of @id, with a descriptor when it is 0
+ * @CHANNEL_OPENED: to the worker: the result of @id, with a descriptor when it is 0; @device_id
+ *	where CHANNEL_CLOSED is wanted for it, else 0
  * @CHANNEL_STATS_ASK: to the worker: send CHANNEL_STATS; @id comes back
  * @CHANNEL_STATS: to the manager: @text; sent unasked (with @id 0) at the VM's end
  */
@@ -43,6 +46,7 @@ enum channel_type {
 	CHANNEL_DEVICE,
 	CHANNEL_DEVICE_GONE,
 	CHANNEL_OPEN,
+	CHANNEL_CLOSED,
 	CHANNEL_OPEN_CANCEL,
 	CHANNEL_OPENED,
 	CHANNEL_STATS_ASK,

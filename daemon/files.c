@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "opens.h"
 #include "request.h"
 #include "watch.h"
 
@@ -22,19 +23,21 @@ bool file_is_stream(int fd)
 }
 
 int file_create(struct session *s, int fd, uint32_t oflags, const struct device_info *device,
-		struct file **out)
+		uint32_t claim, struct file **out)
 {
 	struct file *f = calloc(1, sizeof(*f));
 	int err;
 
 	if (!f) {
 		close(fd);
+		opens_closed(s->w->opens, claim);
 		return -ENOMEM;
 	}
 	f->s = s;
 	f->access = oflags & PD_O_ACCMODE;
 	f->caching = device->caching;
 	f->ioctls = device->ioctls;
+	f->claim = claim;
 	atomic_init(&f->refs, 2); /* the table's and the caller's */
 	pthread_mutex_init(&f->lock, NULL);
 	f->mf.id = atomic_fetch_add(&s->w->next_handle, 1);
@@ -56,6 +59,7 @@ int file_create(struct session *s, int fd, uint32_t oflags, const struct device_
 			atomic_fetch_add(&s->w->counts.refused_files, 1);
 		}
 		close(fd);
+		opens_closed(s->w->opens, claim);
 		pthread_mutex_destroy(&f->lock);
 		free(f);
 		return err;
@@ -97,6 +101,7 @@ void file_put(struct file *f)
 	/* an operation that was under way may have given it to a mirror once more */
 	mirror_forget_file(s->pool, f->mf.id);
 	close(f->mf.fd);
+	opens_closed(s->w->opens, f->claim);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 	if (r)

@@ -11,6 +11,7 @@
  * @access: O_RDONLY, O_WRONLY or O_RDWR
  * @caching: PD_CACHE_* of its mappings
  * @ioctls: those it may be given
+ * @claim: what CHANNEL_CLOSED is to say, 0: nothing
  * @watched: it is in the watch's epoll set
  * @edges: EPOLL* bits whose every edge the guest is told of
  * @async: it raises SIGIO
@@ -24,6 +25,7 @@ struct file {
 	uint32_t access;
 	uint32_t caching;
 	struct ioctl_policy ioctls;
+	uint32_t claim;
 	bool watched;
 	uint32_t edges;
 	bool async;
@@ -36,11 +38,12 @@ struct file {
  * @fd: taken over, also on error
  * @oflags: it was opened with
  * @device: of which device
+ * @claim: for CHANNEL_CLOSED; sent on error, too
  *
  * Return: 0 or a negative errno.
  */
 int file_create(struct session *s, int fd, uint32_t oflags, const struct device_info *device,
-		struct file **out);
+		uint32_t claim, struct file **out);
 
 /* With a reference, or NULL. */
 struct file *file_find(struct session *s, uint64_t id);

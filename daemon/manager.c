@@ -87,7 +87,7 @@ static void serve_vm(struct vm *vm, const struct pollfd *p, bool stopping)
 		vm_accept(vm, &host);
 	if (p[1].revents && vm->channel >= 0) {
 		/* closed: the pidfd tells the rest */
-		if (!vm_channel(vm, control_stats) && !p[2].revents)
+		if (!vm_channel(vm, &host, control_stats) && !p[2].revents)
 			return;
 	}
 	if (p[2].revents && vm->worker)

@@ -23,6 +23,7 @@ struct opening {
 	const void *owner;
 	struct device_option device;
 	uint32_t id;
+	uint32_t claim;
 	uint32_t oflags;
 	int channel;
 	pthread_t thread;
@@ -51,13 +52,14 @@ int opener_setup(void)
 	return -pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-static void answer(int channel, uint32_t id, int result)
+static void answer(int channel, uint32_t id, uint32_t claim, int result)
 {
 	struct channel_msg msg;
 
 	memset(&msg, 0, CHANNEL_HEAD);
 	msg.type = CHANNEL_OPENED;
 	msg.id = id;
+	msg.device_id = claim;
 	msg.result = result < 0 ? result : 0;
 	/* A worker that does not read for ten seconds loses the file; it is stuck for good. */
 	channel_send(channel, &msg, CHANNEL_HEAD, &result, result >= 0 ? 1 : 0, 10000);
@@ -102,7 +104,7 @@ static void *open_thread(void *arg)
 	if (fd == -EINTR && cancelled)
 		fd = ERESTARTSYS_CODE;
 	if (!forgotten)
-		answer(o->channel, o->id, fd);
+		answer(o->channel, o->id, o->claim, fd);
 	if (fd >= 0)
 		close(fd);
 	free_opening(o);
@@ -121,7 +123,7 @@ static unsigned int count(const void *owner)
 }
 
 void opener_start(const void *owner, int channel, uint32_t id, const struct device_option *device,
-		  uint32_t oflags)
+		  uint32_t oflags, uint32_t claim)
 {
 	struct opening *o;
 	pthread_attr_t attr;
@@ -129,23 +131,24 @@ void opener_start(const void *owner, int channel, uint32_t id, const struct devi
 	int err;
 
 	if (count(owner) >= MAX_OPENINGS) {
-		answer(channel, id, -EBUSY);
+		answer(channel, id, claim, -EBUSY);
 		return;
 	}
 	o = calloc(1, sizeof(*o));
 	if (!o) {
-		answer(channel, id, -ENOMEM);
+		answer(channel, id, claim, -ENOMEM);
 		return;
 	}
 	o->owner = owner;
 	o->id = id;
+	o->claim = claim;
 	o->oflags = oflags;
 	o->device = *device;
 	o->device.path = strdup(device->path);
 	o->device.name = NULL;
 	o->channel = fcntl(channel, F_DUPFD_CLOEXEC, 0);
 	if (!o->device.path || o->channel < 0) {
-		answer(channel, id, -ENOMEM);
+		answer(channel, id, claim, -ENOMEM);
 		free_opening(o);
 		return;
 	}
@@ -162,7 +165,7 @@ void opener_start(const void *owner, int channel, uint32_t id, const struct devi
 	pthread_mutex_unlock(&lock);
 	pthread_attr_destroy(&attr);
 	if (err) {
-		answer(channel, id, -EAGAIN);
+		answer(channel, id, claim, -EAGAIN);
 		free_opening(o);
 	}
 }

@@ -19,11 +19,12 @@ int opener_setup(void);
  * @owner: names the worker, for opener_cancel()
  * @channel: duplicated
  * @id: the worker's name for this opening
+ * @claim: comes back with the answer, as its device_id
  *
  * Errors, including too many openings at once, are answered on @channel, too.
  */
 void opener_start(const void *owner, int channel, uint32_t id, const struct device_option *device,
-		  uint32_t oflags);
+		  uint32_t oflags, uint32_t claim);
 
 /* Interrupts opening @id of @owner, or all of its openings and their answers. */
 void opener_cancel(const void *owner, uint32_t id);

@@ -73,8 +73,14 @@ void opens_start(struct opens *o, struct request *r)
 	err = send(o, CHANNEL_OPEN, id, r->req.u.open.device, r->req.oflags);
 	if (err) {
 		log_limited(LOG_ERROR, "devices cannot be opened any more: the manager has gone");
-		opens_answer(o, id, err, -1);
+		opens_answer(o, id, 0, err, -1);
 	}
+}
+
+void opens_closed(struct opens *o, uint32_t claim)
+{
+	if (claim)
+		send(o, CHANNEL_CLOSED, 0, claim, 0);
 }
 
 void opens_cancel(struct opens *o, uint32_t id)
@@ -86,6 +92,7 @@ void opens_cancel(struct opens *o, uint32_t id)
 static void close_unwanted(struct request *r)
 {
 	close(r->open_fd);
+	opens_closed(r->w->opens, r->open_claim);
 	request_done(r, -EINTR);
 }
 
@@ -98,11 +105,15 @@ static void try_again(struct request *r)
 	opens_start(r->w->opens, r);
 }
 
-static void answer(struct request *r, int result, int fd)
+static void answer(struct request *r, uint32_t claim, int result, int fd)
 {
 	struct device_info device;
 	struct file *f;
 
+	if (result || fd < 0) {
+		opens_closed(r->w->opens, claim);
+		claim = 0;
+	}
 	if (result == -EBUSY && windows_lingering(r->w->windows) && !r->abandoned && !r->s->over) {
 		request_get(r);
 		pool_run_aside(r, try_again);
@@ -113,6 +124,7 @@ static void answer(struct request *r, int result, int fd)
 		result = -EIO;
 	if (!result && (r->abandoned || r->s->over)) {
 		r->open_fd = fd;
+		r->open_claim = claim;
 		request_get(r);
 		pool_run_aside(r, close_unwanted);
 		return;
@@ -121,7 +133,7 @@ static void answer(struct request *r, int result, int fd)
 	if (!result)
 		result = devices_find(r->w, r->req.u.open.device, &device);
 	if (!result) {
-		result = file_create(r->s, fd, r->req.oflags, &device, &f);
+		result = file_create(r->s, fd, r->req.oflags, &device, claim, &f);
 		fd = -1;
 	}
 	if (!result) {
@@ -129,12 +141,14 @@ static void answer(struct request *r, int result, int fd)
 		r->resp.u.open.flags = f->mf.stream ? PD_FILE_STREAM : 0;
 		file_put(f);
 	}
-	if (fd >= 0)
+	if (fd >= 0) {
 		close(fd);
+		opens_closed(r->w->opens, claim);
+	}
 	request_done(r, result);
 }
 
-void opens_answer(struct opens *o, uint32_t id, int result, int fd)
+void opens_answer(struct opens *o, uint32_t id, uint32_t claim, int result, int fd)
 {
 	struct request *r;
 
@@ -144,9 +158,10 @@ void opens_answer(struct opens *o, uint32_t id, int result, int fd)
 	if (!r) {
 		if (fd >= 0)
 			close(fd);
+		opens_closed(o, claim);
 		return;
 	}
-	answer(r, result, fd);
+	answer(r, claim, result, fd);
 	request_put(r);
 }
 
@@ -162,7 +177,7 @@ void opens_hangup(struct opens *o)
 		pthread_mutex_unlock(&o->lock);
 		if (!r)
 			return;
-		answer(r, -EIO, -1);
+		answer(r, 0, -EIO, -1);
 		request_put(r);
 	}
 }

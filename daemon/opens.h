@@ -10,8 +10,10 @@ struct opens *opens_create(struct worker *w);
 void opens_start(struct opens *o, struct request *r);
 /* Interrupts one. */
 void opens_cancel(struct opens *o, uint32_t id);
-/* CHANNEL_OPENED: @fd is taken over. */
-void opens_answer(struct opens *o, uint32_t id, int result, int fd);
+/* CHANNEL_OPENED: @fd is taken over. @claim: for opens_closed(), or 0 */
+void opens_answer(struct opens *o, uint32_t id, uint32_t claim, int result, int fd);
+/* What came with @claim is closed; nothing for 0. */
+void opens_closed(struct opens *o, uint32_t claim);
 /* The manager is gone: all fail. */
 void opens_hangup(struct opens *o);
 

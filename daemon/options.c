@@ -63,9 +63,10 @@ static const char help_text[] =
 	"For each VM:\n"
 	"  --vm NAME           begins a VM's options; those before the first --vm are defaults\n"
 	"  --socket PATH       the vhost-user socket that the VMM connects to\n"
-	"  --device PATH[,as=/dev/NAME][,ro][,caps=CAP[+CAP]][,cache=wb|wc|uc]\n"
-	"                      shares PATH, under another name, for reading only, with\n"
-	"                      capabilities for its callers, with another caching of its memory\n"
+	"  --device PATH[,as=/dev/NAME][,ro][,exclusive][,caps=CAP[+CAP]][,cache=wb|wc|uc]\n"
+	"                      shares PATH, under another name, for reading only, with no other VM\n"
+	"                      while one has it open, with capabilities for its callers, with\n"
+	"                      another caching of its memory\n"
 	"      [,allow-ioctl=CMD[+CMD]...][,deny-ioctl=CMD[+CMD]...]\n"
 	"                      only these ioctls, or none of these; by name or number; EPERM else\n"
 	"  --queues N          request queues, 1 to 64 (default 4)\n"
@@ -233,6 +234,8 @@ static void device(const char *text, struct vm_option *vm)
 			as = o + 3;
 		else if (!strcmp(o, "ro"))
 			d.readonly = true;
+		else if (!strcmp(o, "exclusive"))
+			d.exclusive = true;
 		else if (!strncmp(o, "caps=", 5))
 			d.caps |= capabilities(o + 5);
 		else if (!strncmp(o, "allow-ioctl=", 12))
@@ -246,7 +249,7 @@ static void device(const char *text, struct vm_option *vm)
 		else if (!strcmp(o, "cache=uc"))
 			d.caching = PD_CACHE_UC;
 		else
-			usage("--device %s: unknown option '%s' (there are as=, ro, caps=, cache=, allow-ioctl= and deny-ioctl=)",
+			usage("--device %s: unknown option '%s' (there are as=, ro, exclusive, caps=, cache=, allow-ioctl= and deny-ioctl=)",
 			      path, o);
 	}
 	d.path = must(strdup(path));

@@ -15,6 +15,7 @@
  * @path: on the host
  * @name: below /dev in the guest
  * @readonly: "ro"
+ * @exclusive: "exclusive"
  * @caps: capabilities that "caps=" gives, a mask
  * @caching: PD_CACHE_*, or -1 when not given
  * @ioctls: "allow-ioctl=" and "deny-ioctl="
@@ -23,6 +24,7 @@ struct device_option {
 	char *path;
 	char *name;
 	bool readonly;
+	bool exclusive;
 	uint64_t caps;
 	int caching;
 	struct ioctl_policy ioctls;

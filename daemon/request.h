@@ -41,6 +41,7 @@ struct op_info;
  * @listed: in the session's table
  * @open_id: what the manager calls its opening
  * @open_fd: what came of it too late
+ * @open_claim: for opens_closed()
  * @mop: its part in the mirror layer
  * @drops: lists, behind the struct
  */
@@ -61,6 +62,7 @@ struct request {
 	bool listed;
 	uint32_t open_id;
 	int open_fd;
+	uint32_t open_claim;
 	struct mm *mm;
 	struct file *file;
 	struct map *map;

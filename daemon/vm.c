@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,6 +69,7 @@ int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
 		}
 		vm->devices[i].o = &o->devices[i];
 		vm->devices[i].id = next_device_id++;
+		vm->devices[i].rdev = makedev(info.wire.major, info.wire.minor);
 	}
 	vm->listener = listener_open(o->socket, 0660, why);
 	if (vm->listener < 0) {
@@ -263,12 +265,38 @@ void vm_accept(struct vm *vm, const struct host *host)
 	log_info("VM '%s': connected (worker %d)", vm->o->name, vm->worker);
 }
 
-static const struct device_option *device_by_id(struct vm *vm, uint32_t id)
+static struct vm_device *device_by_id(struct vm *vm, uint32_t id)
 {
 	for (unsigned int i = 0; id && i < vm->o->ndevices; i++)
 		if (vm->devices[i].id == id)
-			return vm->devices[i].o;
+			return &vm->devices[i];
 	return NULL;
+}
+
+/* Has another VM open what this one, or that one, is to have alone? */
+static bool taken(const struct host *host, const struct vm *vm, const struct vm_device *d)
+{
+	for (unsigned int i = 0; i < host->nvms; i++) {
+		const struct vm *other = &host->vms[i];
+
+		for (unsigned int k = 0; other != vm && k < other->o->ndevices; k++)
+			if (other->devices[k].claims && other->devices[k].rdev == d->rdev)
+				return true;
+	}
+	return false;
+}
+
+static bool claimable(const struct host *host, const struct vm_device *d)
+{
+	if (d->o->exclusive)
+		return true;
+	/* of those who share it with others, too, it must be known who has it */
+	for (unsigned int i = 0; i < host->nvms; i++)
+		for (unsigned int k = 0; k < host->vms[i].o->ndevices; k++)
+			if (host->vms[i].o->devices[k].exclusive &&
+			    host->vms[i].devices[k].rdev == d->rdev)
+				return true;
+	return false;
 }
 
 static void open_refused(struct vm *vm, uint32_t id, int result)
@@ -282,10 +310,32 @@ static void open_refused(struct vm *vm, uint32_t id, int result)
 	channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 0);
 }
 
-bool vm_channel(struct vm *vm, void (*stats)(struct vm *vm, uint32_t id, const char *text))
+static void open_device(struct vm *vm, const struct host *host, const struct channel_msg *msg)
+{
+	struct vm_device *d = device_by_id(vm, msg->device_id);
+	bool claim;
+
+	if (!d) {
+		open_refused(vm, msg->id, -ENODEV);
+		return;
+	}
+	claim = claimable(host, d);
+	if (claim && taken(host, vm, d)) {
+		log_limited(LOG_WARNING,
+			    "VM '%s': open of %s refused (EBUSY): another VM has it, exclusively",
+			    vm->o->name, d->o->path);
+		open_refused(vm, msg->id, -EBUSY);
+		return;
+	}
+	d->claims += claim;
+	opener_start(vm, vm->channel, msg->id, d->o, msg->oflags, claim ? d->id : 0);
+}
+
+bool vm_channel(struct vm *vm, const struct host *host,
+		void (*stats)(struct vm *vm, uint32_t id, const char *text))
 {
 	static struct channel_msg msg;
-	const struct device_option *d;
+	struct vm_device *d;
 	int fds[CHANNEL_MAX_FDS];
 	ssize_t n = channel_recv(vm->channel, &msg, fds);
 
@@ -308,11 +358,12 @@ bool vm_channel(struct vm *vm, void (*stats)(struct vm *vm, uint32_t id, const c
 			close(fds[i]);
 	switch (msg.type) {
 	case CHANNEL_OPEN:
+		open_device(vm, host, &msg);
+		break;
+	case CHANNEL_CLOSED:
 		d = device_by_id(vm, msg.device_id);
-		if (d)
-			opener_start(vm, vm->channel, msg.id, d, msg.oflags);
-		else
-			open_refused(vm, msg.id, -ENODEV);
+		if (d && d->claims)
+			d->claims--;
 		break;
 	case CHANNEL_OPEN_CANCEL:
 		opener_cancel(vm, msg.id);
@@ -380,9 +431,11 @@ void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping)
 	int status = 0;
 
 	/* what it sent before its end */
-	while (vm->channel >= 0 && vm_channel(vm, NULL))
+	while (vm->channel >= 0 && vm_channel(vm, host, NULL))
 		;
 	opener_cancel_all(vm);
+	for (unsigned int i = 0; i < vm->o->ndevices; i++)
+		vm->devices[i].claims = 0;
 	waitpid(vm->worker, &status, 0);
 	if (WIFSIGNALED(status))
 		log_error("VM '%s': the worker was killed by signal %d (%s)", vm->o->name,
@@ -422,6 +475,8 @@ void vm_device_changed(struct vm *vm, const char *node, bool present)
 				continue;
 			}
 			d->id = next_device_id++;
+			d->rdev = makedev(info.wire.major, info.wire.minor);
+			d->claims = 0;
 			log_info("VM '%s': %s is there", vm->o->name, node);
 			if (vm->channel >= 0)
 				send_device(vm, i, &info);

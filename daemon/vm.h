@@ -16,10 +16,14 @@ struct keep;
  * struct vm_device - a device of a VM
  * @o: as the administrator gave it
  * @id: what guests call it; 0 while it is not there
+ * @rdev: its number
+ * @claims: when it is exclusive: openings of the VM's, under way and done
  */
 struct vm_device {
 	const struct device_option *o;
 	uint32_t id;
+	dev_t rdev;
+	unsigned int claims;
 };
 
 /**
@@ -79,7 +83,8 @@ void vm_close(struct vm *vm);
 /* A VMM connects: accepts it and starts a worker for it. */
 void vm_accept(struct vm *vm, const struct host *host);
 /* The worker's channel is readable. Returns false when it is closed. */
-bool vm_channel(struct vm *vm, void (*stats)(struct vm *vm, uint32_t id, const char *text));
+bool vm_channel(struct vm *vm, const struct host *host,
+		void (*stats)(struct vm *vm, uint32_t id, const char *text));
 /* The worker has ended: reaps it, and starts another if it died; else writes the counts. */
 void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping);
 
