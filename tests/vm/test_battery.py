@@ -96,6 +96,7 @@ def test_nothing_stays_pinned(guest):
 def test_module_unloads(guest):
     status, text = guest.step("unload")
     assert status == 0, text
+    assert "Module paradice is in use" in text, "refused while a file is open"
 
 
 def test_nothing_is_left_on_the_host(guest):
