@@ -216,10 +216,9 @@ static int send_region(struct mirror *m, const struct guest_extent *e)
 	fd = syscall(SYS_pidfd_getfd, m->mapper_pidfd, MIRROR_FD_FIRST_FREE + m->nregions, 0);
 	if (fd < 0)
 		return -EIO;
-	ret = fstat(fd, &have) || fstat(e->fd, &want) || have.st_dev != want.st_dev ||
-			      have.st_ino != want.st_ino ?
-		      -EIO :
-		      0;
+	if (fstat(fd, &have) || fstat(e->fd, &want) || have.st_dev != want.st_dev ||
+	    have.st_ino != want.st_ino)
+		ret = -EIO;
 	close(fd);
 	if (!ret)
 		m->regions[m->nregions++] = e->region;

@@ -286,11 +286,9 @@ static bool taken(const struct host *host, const struct vm *vm, const struct vm_
 	return false;
 }
 
+/* Is it exclusive for anyone? Then of all who share it it must be known who has it. */
 static bool claimable(const struct host *host, const struct vm_device *d)
 {
-	if (d->o->exclusive)
-		return true;
-	/* of those who share it with others, too, it must be known who has it */
 	for (unsigned int i = 0; i < host->nvms; i++)
 		for (unsigned int k = 0; k < host->vms[i].o->ndevices; k++)
 			if (host->vms[i].o->devices[k].exclusive &&
