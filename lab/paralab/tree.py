@@ -74,7 +74,11 @@ def _install(path, packages):
     policy = Path(path, "usr/sbin/policy-rc.d")
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
-    script = ('set -e; for d in dev proc sys; do mount --rbind /$d "$1/$d"; done; '
+    # A /dev of its own: packages set permissions there, which must not be the machine's.
+    script = ('set -e; for d in proc sys; do mount --rbind /$d "$1/$d"; done; '
+              'mount -t tmpfs -o mode=755 dev "$1/dev"; '
+              'for n in null zero full random urandom tty; do cp -a /dev/$n "$1/dev/$n"; done; '
+              'ln -s /proc/self/fd "$1/dev/fd"; mkdir "$1/dev/shm" "$1/dev/pts"; '
               'chroot "$1" apt-get -qq update; shift_root=$1; shift; '
               'DEBIAN_FRONTEND=noninteractive chroot "$shift_root" apt-get -qq install -y "$@"; '
               'chroot "$shift_root" apt-get clean')
