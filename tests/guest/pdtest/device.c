@@ -53,7 +53,7 @@ unsigned int count_of(int fd, enum td_count which)
 
 static void await(int fd, enum td_count which, unsigned int least, unsigned int most)
 {
-	uint64_t end = now_ms() + 10000;
+	uint64_t end = now_ms() + 10000 * patience;
 	unsigned int n;
 
 	for (;;) {
@@ -64,7 +64,7 @@ static void await(int fd, enum td_count which, unsigned int least, unsigned int 
 			break;
 		nap(2);
 	}
-	fail(__FILE__, __LINE__, "count %d is %u after ten seconds, not %u", which, n, least);
+	fail(__FILE__, __LINE__, "count %d is %u after all that time, not %u", which, n, least);
 	_exit(1);
 }
 

@@ -13,13 +13,13 @@ static int open_ctl(void)
 /* The node follows the driver, in a guest a little later. */
 static void await_node(bool there)
 {
-	uint64_t end = now_ms() + 10000;
+	uint64_t end = now_ms() + 10000 * patience;
 	char path[256];
 
 	snprintf(path, sizeof(path), "%s-hot", pd_device);
 	while ((access(path, F_OK) == 0) != there) {
 		if (now_ms() > end) {
-			fail(__FILE__, __LINE__, "%s is %s after ten seconds", path,
+			fail(__FILE__, __LINE__, "%s is %s after all that time", path,
 			     there ? "not there" : "still there");
 			_exit(1);
 		}

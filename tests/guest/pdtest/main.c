@@ -10,7 +10,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
-static unsigned int slow = 1; /* multiplies the time bounds */
+unsigned int patience = 1;
 static bool shared; /* others use the device at the same time */
 static bool times; /* tell on stderr how long each case took */
 
@@ -117,7 +117,7 @@ static bool left_behind(const struct td_stat *before, const char **what)
 /* Everything that a case took is given back soon after its process ended. */
 static bool all_given_back(const struct td_stat *before)
 {
-	uint64_t end = now_ms() + 5000 * slow;
+	uint64_t end = now_ms() + 5000 * patience;
 	const char *what;
 
 	while (left_behind(before, &what)) {
@@ -171,7 +171,7 @@ static bool supervise(pid_t pid, unsigned int seconds)
 
 static bool run_case(const struct pd_group *g, const struct pd_case *c)
 {
-	unsigned int seconds = (c->seconds ? c->seconds : 20) * slow;
+	unsigned int seconds = (c->seconds ? c->seconds : 20) * patience;
 	uint64_t start = now_ms();
 	struct td_stat before;
 	bool good;
@@ -254,7 +254,7 @@ int main(int argc, char **argv)
 		} else if (!strcmp(argv[i], "--device") && i + 1 < argc) {
 			pd_device = argv[++i];
 		} else if (!strcmp(argv[i], "--slow") && i + 1 < argc && atoi(argv[i + 1]) > 0) {
-			slow = atoi(argv[++i]);
+			patience = atoi(argv[++i]);
 		} else {
 			fputs(usage, stderr);
 			return 2;

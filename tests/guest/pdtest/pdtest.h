@@ -154,7 +154,10 @@ size_t matching(const void *data, unsigned int seed, uint64_t pos, size_t len);
 
 /* fork(); output flushed first; 0 in the child. Ends the case on failure. */
 pid_t pd_fork(void);
-/* Wait ten seconds at most: the exit status, 128 + signal, or the case ends. */
+/* --slow: multiplies the time bounds */
+extern unsigned int patience;
+
+/* Wait ten seconds (times patience) at most: the exit status, 128 + signal, or the case ends. */
 int reap(pid_t pid);
 /* kill -9, and the case fails if the child is not gone in ten seconds. */
 void kill_and_reap(pid_t pid);

@@ -53,11 +53,11 @@ static int wait_ms(pid_t pid, unsigned int ms)
 
 int reap(pid_t pid)
 {
-	int status = wait_ms(pid, 10000);
+	int status = wait_ms(pid, 10000 * patience);
 
 	if (status < 0) {
 		kill(pid, SIGKILL);
-		fail(__FILE__, __LINE__, "a child did not end within ten seconds");
+		fail(__FILE__, __LINE__, "a child did not end in time");
 		_exit(1);
 	}
 	return status;
@@ -66,8 +66,8 @@ int reap(pid_t pid)
 void kill_and_reap(pid_t pid)
 {
 	kill(pid, SIGKILL);
-	if (wait_ms(pid, 10000) != 128 + SIGKILL)
-		fail(__FILE__, __LINE__, "a killed child is not gone within ten seconds");
+	if (wait_ms(pid, 10000 * patience) != 128 + SIGKILL)
+		fail(__FILE__, __LINE__, "a killed child is not gone in time");
 }
 
 void on_signal(int sig, void (*handler)(int), int flags)
