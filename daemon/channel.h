@@ -16,6 +16,7 @@
 #include <paradice/protocol.h>
 
 #include "ioctl_policy.h"
+#include "rules.h"
 #include "vhost_proto.h"
 
 #define CHANNEL_MAX_FDS VHOST_MAX_REGIONS
@@ -65,6 +66,7 @@ enum channel_type {
  * @keep_caps: capabilities of mirrors, a mask
  * @uid: identity of the worker and of mirrors; (uid_t)-1: stay as we are
  * @gid: likewise
+ * @rules: given by the administrator
  * @allow_pfnmap: show device memory that old kernels' KVM cannot
  */
 struct worker_settings {
@@ -79,6 +81,7 @@ struct worker_settings {
 	uid_t uid;
 	gid_t gid;
 	bool allow_pfnmap;
+	struct rules_given rules;
 };
 
 /**

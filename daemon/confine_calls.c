@@ -55,6 +55,7 @@ static const int allowed[] = {
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(pwritev2),
 	SCMP_SYS(read),
+	SCMP_SYS(readlink),
 	SCMP_SYS(readv),
 	SCMP_SYS(write),
 	SCMP_SYS(writev),

@@ -15,6 +15,7 @@
 #include "mms.h"
 #include "opens.h"
 #include "request.h"
+#include "rules.h"
 
 /* How often those who should have ended are told again. */
 #define NAG_MS 20
@@ -109,6 +110,51 @@ static void destroy(struct request *r)
 	pthread_attr_destroy(&attr);
 }
 
+static int describe(struct worker *w, struct request *r)
+{
+	int err;
+
+	r->tail = malloc(sizeof(struct pd_device));
+	if (!r->tail)
+		return -ENOMEM;
+	err = devices_describe(w, r->req.u.device.index, r->tail);
+	if (!err)
+		r->tail_len = sizeof(struct pd_device);
+	return err;
+}
+
+/* The number of rules in the answer, or a negative errno. */
+static int rules(struct worker *w, struct request *r)
+{
+	uint64_t room = (r->reply.room - sizeof(struct pd_resp)) / sizeof(struct pd_rule);
+	unsigned int n;
+
+	if (room > PD_MAX_RULES)
+		room = PD_MAX_RULES;
+	if (!room)
+		return -EINVAL;
+	r->tail = malloc(room * sizeof(struct pd_rule));
+	if (!r->tail)
+		return -ENOMEM;
+	n = rules_copy(&w->s.rules, r->req.u.rules.first, r->tail, (unsigned int)room);
+	r->tail_len = n * (uint32_t)sizeof(struct pd_rule);
+	return (int)n;
+}
+
+static bool is_control(unsigned int op)
+{
+	switch (op) {
+	case PD_OP_DEVICE:
+	case PD_OP_MM_CREATE:
+	case PD_OP_MM_DESTROY:
+	case PD_OP_CANCEL:
+	case PD_OP_RULES:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Takes over @r. */
 static void serve(struct worker *w, struct request *r)
 {
@@ -118,7 +164,7 @@ static void serve(struct worker *w, struct request *r)
 	if (dispatch_op_name(q->op) && q->op < sizeof(w->counts.ops) / sizeof(w->counts.ops[0]))
 		atomic_fetch_add(&w->counts.ops[q->op], 1);
 	r->s = session_get(w);
-	if (q->ndrops || q->npages || q->nvecs) {
+	if (q->ndrops || q->npages || q->nvecs || q->nfds) {
 		log_limited(LOG_WARNING, "operation %u on the control queue with lists", q->op);
 		atomic_fetch_add(&w->counts.malformed, 1);
 		err = -EINVAL;
@@ -126,8 +172,7 @@ static void serve(struct worker *w, struct request *r)
 		err = hello(w, &q->u.hello);
 	} else if (q->op == PD_OP_PING) {
 		err = 0;
-	} else if (q->op != PD_OP_DEVICE && q->op != PD_OP_MM_CREATE && q->op != PD_OP_MM_DESTROY &&
-		   q->op != PD_OP_CANCEL) {
+	} else if (!is_control(q->op)) {
 		log_limited(LOG_WARNING, "operation %u does not belong on the control queue",
 			    q->op);
 		atomic_fetch_add(&w->counts.malformed, 1);
@@ -139,8 +184,9 @@ static void serve(struct worker *w, struct request *r)
 		destroy(r);
 		return;
 	} else if (q->op == PD_OP_DEVICE) {
-		err = devices_describe(w, q->u.device.index, &r->device);
-		r->with_device = !err;
+		err = describe(w, r);
+	} else if (q->op == PD_OP_RULES) {
+		err = rules(w, r);
 	} else if (q->op == PD_OP_MM_CREATE) {
 		err = mm_create(r->s, q->mm, &q->u.mm_create);
 	} else {

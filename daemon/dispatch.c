@@ -21,7 +21,8 @@ static const struct op_info ops[] = {
 	[PD_OP_LLSEEK] = { "llseek", FILE_OP, op_llseek },
 	[PD_OP_FSYNC] = { "fsync", FILE_OP, op_fsync },
 	[PD_OP_POLL] = { "poll", FILE_OP, op_poll },
-	[PD_OP_IOCTL] = { "ioctl", MM_OP, op_ioctl },
+	[PD_OP_IOCTL] = { "ioctl", MM_OP | TAKES_FDS, op_ioctl },
+	[PD_OP_FD_TAKE] = { "fd_take", MM_OP, op_take },
 	[PD_OP_FASYNC] = { "fasync", FILE_OP, op_fasync },
 	[PD_OP_MMAP] = { "mmap", MM_OP, op_mmap },
 	[PD_OP_MUNMAP] = { "munmap", NEED_SESSION | NEED_MM | TAKES_LISTS | MUST_RUN, op_munmap },
@@ -42,7 +43,7 @@ static const struct op_info ops[] = {
 static const char *const control_names[] = {
 	[PD_OP_HELLO] = "hello",	 [PD_OP_DEVICE] = "device",
 	[PD_OP_MM_CREATE] = "mm_create", [PD_OP_MM_DESTROY] = "mm_destroy",
-	[PD_OP_CANCEL] = "cancel",
+	[PD_OP_CANCEL] = "cancel",	 [PD_OP_RULES] = "rules",
 };
 
 const struct op_info *dispatch_op(unsigned int op)
@@ -80,6 +81,8 @@ static int check_form(struct request *r)
 	needs = r->info->needs;
 	if (q->nvecs && !(needs & TAKES_VECS))
 		return refused(r, -EINVAL, "it has vecs");
+	if (q->nfds && !(needs & TAKES_FDS))
+		return refused(r, -EINVAL, "it has descriptors");
 	if ((q->ndrops || q->npages) && (!(needs & TAKES_LISTS) || !q->mm))
 		return refused(r, -EINVAL, "it has pages or drops without an address space");
 	if ((needs & NEED_MM) && !q->mm)
@@ -94,6 +97,9 @@ static int check_form(struct request *r)
 		if (!r->pages[i].count || r->pages[i].addr & (PD_PAGE_SIZE - 1) ||
 		    r->pages[i].flags & ~PD_PAGES_WRITE)
 			return refused(r, -EINVAL, "an entry of pages that is no run of pages");
+	for (unsigned int i = 0; i < q->nfds; i++)
+		if (r->fds[i].number > PD_MAX_FD_NUMBER)
+			return refused(r, -EINVAL, "a descriptor with too large a number");
 	return 0;
 }
 

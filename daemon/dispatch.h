@@ -14,6 +14,7 @@
 #define MUST_RUN 32u /* is never refused for want of threads: it gives something up */
 #define NEED_SESSION 64u /* is nothing without HELLO */
 #define NOT_LISTED 128u /* cannot be cancelled */
+#define TAKES_FDS 256u /* it may have fds */
 
 /**
  * struct op_info - an operation

@@ -45,7 +45,7 @@ static bool put(struct events *e, struct pd_event *ev)
 			vq_push(q, c->head, 0);
 			continue;
 		}
-		if (vq_write(e->w->mem, &c->seg[c->nread], c->nwrite, ev, sizeof(*ev)))
+		if (vq_write(e->w->mem, &c->seg[c->nread], c->nwrite, 0, ev, sizeof(*ev)))
 			len = 0;
 		vq_push(q, c->head, len);
 		e->lost = 0;

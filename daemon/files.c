@@ -22,28 +22,24 @@ bool file_is_stream(int fd)
 	return syscall(SYS_pread64, fd, -4096L, 1L, 0L) < 0 && errno == ESPIPE;
 }
 
-int file_create(struct session *s, int fd, uint32_t oflags, const struct device_info *device,
-		uint32_t claim, struct file **out)
+static void file_free(struct file *f)
 {
-	struct file *f = calloc(1, sizeof(*f));
+	close(f->mf.fd);
+	opens_closed(f->s->w->opens, f->claim);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+/* Puts @f, which is set up but for what is the same for all, into the table; frees it on error. */
+static int file_add(struct file *f)
+{
+	struct session *s = f->s;
 	int err;
 
-	if (!f) {
-		close(fd);
-		opens_closed(s->w->opens, claim);
-		return -ENOMEM;
-	}
-	f->s = s;
-	f->access = oflags & PD_O_ACCMODE;
-	f->caching = device->caching;
-	f->ioctls = device->ioctls;
-	f->claim = claim;
 	atomic_init(&f->refs, 2); /* the table's and the caller's */
 	pthread_mutex_init(&f->lock, NULL);
-	f->mf.id = atomic_fetch_add(&s->w->next_handle, 1);
-	f->mf.fd = fd;
-	f->mf.oflags = oflags;
-	f->mf.stream = file_is_stream(fd);
+	f->access = f->mf.oflags & PD_O_ACCMODE;
+	f->mf.stream = file_is_stream(f->mf.fd);
 	pthread_mutex_lock(&s->lock);
 	err = s->over ? -EIO : s->files.count >= s->w->s.max_files ? -EMFILE : 0;
 	if (!err)
@@ -51,21 +47,56 @@ int file_create(struct session *s, int fd, uint32_t oflags, const struct device_
 	if (!err)
 		s->live_files++;
 	pthread_mutex_unlock(&s->lock);
-	if (err) {
-		if (err == -EMFILE) {
-			log_limited(LOG_WARNING,
-				    "open refused (EMFILE): %u files are open (--max-files %u)",
-				    s->w->s.max_files, s->w->s.max_files);
-			atomic_fetch_add(&s->w->counts.refused_files, 1);
-		}
+	if (!err)
+		return 0;
+	if (err == -EMFILE) {
+		log_limited(LOG_WARNING,
+			    "open refused (EMFILE): %u files are open (--max-files %u)",
+			    s->w->s.max_files, s->w->s.max_files);
+		atomic_fetch_add(&s->w->counts.refused_files, 1);
+	}
+	file_free(f);
+	return err;
+}
+
+int file_create(struct session *s, int fd, uint32_t oflags, const struct device_info *device,
+		uint32_t claim, struct file **out)
+{
+	struct file *f = calloc(1, sizeof(*f));
+
+	if (!f) {
 		close(fd);
 		opens_closed(s->w->opens, claim);
-		pthread_mutex_destroy(&f->lock);
-		free(f);
-		return err;
+		return -ENOMEM;
 	}
 	*out = f;
-	return 0;
+	f->s = s;
+	f->caching = device->caching;
+	f->ioctls = device->ioctls;
+	f->claim = claim;
+	f->mf.id = atomic_fetch_add(&s->w->next_handle, 1);
+	f->mf.fd = fd;
+	f->mf.oflags = oflags;
+	return file_add(f);
+}
+
+int file_create_taken(struct session *s, int fd, uint32_t oflags, uint64_t id,
+		      const struct file *from, struct file **out)
+{
+	struct file *f = calloc(1, sizeof(*f));
+
+	if (!f) {
+		close(fd);
+		return -ENOMEM;
+	}
+	*out = f;
+	f->s = s;
+	f->caching = from->caching;
+	f->ioctls = from->ioctls;
+	f->mf.id = id;
+	f->mf.fd = fd;
+	f->mf.oflags = oflags;
+	return file_add(f);
 }
 
 struct file *file_find(struct session *s, uint64_t id)
@@ -100,10 +131,7 @@ void file_put(struct file *f)
 	r = f->releasing;
 	/* an operation that was under way may have given it to a mirror once more */
 	mirror_forget_file(s->pool, f->mf.id);
-	close(f->mf.fd);
-	opens_closed(s->w->opens, f->claim);
-	pthread_mutex_destroy(&f->lock);
-	free(f);
+	file_free(f);
 	if (r)
 		request_done(r, 0);
 	pthread_mutex_lock(&s->lock);

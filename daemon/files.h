@@ -45,6 +45,13 @@ struct file {
 int file_create(struct session *s, int fd, uint32_t oflags, const struct device_info *device,
 		uint32_t claim, struct file **out);
 
+/*
+ * The same for a file that an ioctl on @from returned: what holds for its device holds for it. @id
+ * is its handle.
+ */
+int file_create_taken(struct session *s, int fd, uint32_t oflags, uint64_t id,
+		      const struct file *from, struct file **out);
+
 /* With a reference, or NULL. */
 struct file *file_find(struct session *s, uint64_t id);
 void file_put(struct file *f);

@@ -23,7 +23,7 @@ static int compare(const void *key, const void *entry)
 	return strcmp(key, ((const struct ioctl_name *)entry)->name);
 }
 
-static int command(const char *word, uint32_t *cmd)
+int ioctl_number(const char *word, uint32_t *cmd)
 {
 	const struct ioctl_name *found;
 	unsigned long long v;
@@ -47,7 +47,7 @@ static int command(const char *word, uint32_t *cmd)
 int ioctl_list_add(struct ioctl_list *list, const char *word)
 {
 	uint32_t cmd;
-	int err = command(word, &cmd);
+	int err = ioctl_number(word, &cmd);
 
 	if (err)
 		return err;

@@ -24,6 +24,14 @@ struct ioctl_policy {
 };
 
 /**
+ * ioctl_number() - the command that a word names
+ * @word: its name in the kernel's user headers (TUNSETIFF), or its number (0x400454ca)
+ *
+ * Return: 0, or -ENOENT for an unknown name or no 32-bit number.
+ */
+int ioctl_number(const char *word, uint32_t *cmd);
+
+/**
  * ioctl_list_add() - adds a command
  * @word: its name in the kernel's user headers (TUNSETIFF), or its number (0x400454ca)
  *

@@ -199,7 +199,30 @@ int mirror_unmap(struct mirror *m, uint64_t addr, uint64_t len);
 #define MIRROR_MAP_PFN 1 /* VM_PFNMAP or VM_IO: pages without references of their own */
 #define MIRROR_MAP_SIGBUS 2 /* the driver refused to show (part of) it */
 int mirror_map_kind(struct mirror_op *op, uint64_t addr, uint64_t len);
-/* closes @file's descriptor in all mirrors of the pool; the worker closes its own afterwards */
+
+/**
+ * mirror_place() - has the driver find @file behind a descriptor number of the program's
+ * @file: NULL: nothing of ours may be there
+ * @number: 0 to PD_MAX_FD_NUMBER
+ *
+ * It stays there until another takes its place or the file is forgotten.
+ *
+ * Return: 0, or a negative errno: -EMFILE when the mirror needs that number for itself.
+ */
+int mirror_place(struct mirror *m, struct mirror_file *file, uint32_t number);
+
+/**
+ * mirror_take() - takes over a descriptor that a driver has made in the mirror
+ * @number: as the driver told it
+ * @id: of the file from now on, see struct mirror_file
+ * @fd: the worker's descriptor, the caller's
+ * @cloexec: it was made with O_CLOEXEC
+ *
+ * Return: 0, or -EBADF when no driver made it. mirror_forget_file() closes it in the mirror.
+ */
+int mirror_take(struct mirror *m, uint32_t number, uint64_t id, int *fd, bool *cloexec);
+
+/* closes @file's descriptors in all mirrors of the pool; the worker closes its own afterwards */
 void mirror_forget_file(struct mirror_pool *pool, uint64_t id);
 
 #endif

@@ -111,33 +111,75 @@ unlock:
 	return ret;
 }
 
-int mirror_fd(struct mirror *m, struct mirror_file *file)
+int64_t mirror_seed_call(struct mirror *m, uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+	unsigned int n = 0;
+
+	mirror_add(m->seed, &n, nr, a0, a1, a2, 0, 0, 0);
+	return mirror_run(m->seed, n) ?: m->seed->res->values[0];
+}
+
+/* out of the way of the program's numbers; where there is no such place, it stays */
+static int move_up(struct mirror *m, int fd)
+{
+	int64_t got = mirror_seed_call(m, SYS_fcntl, fd, F_DUPFD_CLOEXEC, MIRROR_FD_FILES);
+
+	if (got < 0 || got > INT32_MAX)
+		return fd;
+	mirror_seed_call(m, SYS_close, fd, 0, 0);
+	return (int)got;
+}
+
+int mirror_fd_note(struct mirror *m, uint64_t id, int fd)
+{
+	struct mirror_binding *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return -ENOMEM;
+	b->id = id;
+	b->fd = fd;
+	SLIST_INSERT_HEAD(&m->files[id % MIRROR_FILE_BUCKETS], b, next);
+	return 0;
+}
+
+bool mirror_fd_ours(struct mirror *m, int fd)
 {
 	struct mirror_binding *b;
+
+	for (unsigned int i = 0; i < MIRROR_FILE_BUCKETS; i++)
+		SLIST_FOREACH(b, &m->files[i], next)
+	if (b->fd == fd)
+		return true;
+	return false;
+}
+
+int mirror_fd_locked(struct mirror *m, struct mirror_file *file)
+{
+	struct mirror_binding *b = find(m, file->id);
+	int fd, ret;
+
+	if (b)
+		return b->fd;
+	fd = fetch(m, file->fd);
+	if (fd < 0) {
+		if (!atomic_load(&m->dead))
+			log_error("mirror of %s: a device file cannot be handed over: %s", m->name,
+				  strerror(-fd));
+		return fd;
+	}
+	fd = move_up(m, fd);
+	ret = mirror_fd_note(m, file->id, fd);
+	if (ret)
+		mirror_seed_call(m, SYS_close, fd, 0, 0);
+	return ret ?: fd;
+}
+
+int mirror_fd(struct mirror *m, struct mirror_file *file)
+{
 	int ret;
 
 	pthread_mutex_lock(&m->bind_lock);
-	b = find(m, file->id);
-	if (b) {
-		ret = b->fd;
-		goto out;
-	}
-	ret = -ENOMEM;
-	b = calloc(1, sizeof(*b));
-	if (!b)
-		goto out;
-	ret = fetch(m, file->fd);
-	if (ret < 0) {
-		if (!atomic_load(&m->dead))
-			log_error("mirror of %s: a device file cannot be handed over: %s", m->name,
-				  strerror(-ret));
-		free(b);
-		goto out;
-	}
-	b->id = file->id;
-	b->fd = ret;
-	SLIST_INSERT_HEAD(&m->files[b->id % MIRROR_FILE_BUCKETS], b, next);
-out:
+	ret = mirror_fd_locked(m, file);
 	pthread_mutex_unlock(&m->bind_lock);
 	return ret;
 }
@@ -154,32 +196,45 @@ int mirror_fd_peek(struct mirror *m, uint64_t id)
 	return fd;
 }
 
-static void forget(struct mirror *m, uint64_t id)
+/* closes descriptors, not by the seed where it can be: a driver's release may take its time */
+static void close_all(struct mirror *m, const uint32_t *fds, unsigned int nfds)
 {
 	struct mirror_thread *t;
-	struct mirror_binding *b;
 	unsigned int n = 0;
 
-	pthread_mutex_lock(&m->bind_lock);
-	b = find(m, id);
-	if (b)
-		SLIST_REMOVE(&m->files[id % MIRROR_FILE_BUCKETS], b, mirror_binding, next);
-	pthread_mutex_unlock(&m->bind_lock);
-	if (!b)
-		return;
-	/* not by the seed: a driver's release may take its time */
 	if (!mirror_thread_get(m, NULL, &t)) {
-		mirror_add(t, &n, SYS_close, b->fd, 0, 0, 0, 0, 0);
+		for (unsigned int i = 0; i < nfds; i++)
+			mirror_add(t, &n, SYS_close, fds[i], 0, 0, 0, 0, 0);
 		mirror_run(t, n);
 		mirror_thread_put(t);
 	} else if (!atomic_load(&m->dead)) {
 		/* all threads are in use, which a closed file must not depend on */
 		pthread_mutex_lock(&m->bind_lock);
-		mirror_add(m->seed, &n, SYS_close, b->fd, 0, 0, 0, 0, 0);
-		mirror_run(m->seed, n);
+		for (unsigned int i = 0; i < nfds; i++)
+			mirror_seed_call(m, SYS_close, fds[i], 0, 0);
 		pthread_mutex_unlock(&m->bind_lock);
 	}
-	free(b);
+}
+
+static void forget(struct mirror *m, uint64_t id)
+{
+	uint32_t fds[MIRROR_REQ_MAX_CALLS];
+	struct mirror_binding *b;
+	unsigned int n;
+
+	do {
+		pthread_mutex_lock(&m->bind_lock);
+		n = mirror_number_forget(m, id, fds, MIRROR_REQ_MAX_CALLS - 1);
+		b = n < MIRROR_REQ_MAX_CALLS - 1 ? find(m, id) : NULL;
+		if (b) {
+			SLIST_REMOVE(&m->files[id % MIRROR_FILE_BUCKETS], b, mirror_binding, next);
+			fds[n++] = b->fd;
+		}
+		pthread_mutex_unlock(&m->bind_lock);
+		if (n)
+			close_all(m, fds, n);
+		free(b);
+	} while (n && !b);
 }
 
 void mirror_forget_file(struct mirror_pool *pool, uint64_t id)
@@ -212,6 +267,7 @@ void mirror_files_free(struct mirror *m)
 {
 	struct mirror_binding *b;
 
+	mirror_numbers_free(m);
 	for (unsigned int i = 0; i < MIRROR_FILE_BUCKETS; i++) {
 		while ((b = SLIST_FIRST(&m->files[i]))) {
 			SLIST_REMOVE_HEAD(&m->files[i], next);

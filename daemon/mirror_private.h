@@ -10,6 +10,7 @@
  *	mirror_fault.c	touches of what is not there
  *	mirror_cancel.c	interrupting operations
  *	mirror_file.c	descriptors in the mirror
+ *	mirror_number.c	descriptors under the program's own numbers
  *	mirror_ops.c	the operations
  *
  * What a mirror's memory says is not to be believed: a hostile guest program can have its driver
@@ -107,6 +108,15 @@ struct mirror_binding {
 	SLIST_ENTRY(mirror_binding) next;
 };
 
+/* A descriptor under a number that the program knows: a file's, or one that was in its way */
+struct mirror_number {
+	uint32_t number;
+	uint64_t id; /* the file's */
+	int moved; /* @id 0: a driver's new descriptor, waits here for mirror_take() */
+	bool cloexec; /* of that */
+	SLIST_ENTRY(mirror_number) next;
+};
+
 /* A page that answers with EFAULT until its operation is over */
 struct mirror_poison {
 	uint64_t addr;
@@ -147,7 +157,8 @@ struct mirror_poison {
  * @npoisoned: number of these
  * @emptied: pages taken back while operations ran: still the guest's file, but nobody gets at it
  * @nemptied: number of these
- * @files: descriptors by file, hashed by id
+ * @files: descriptors by file, hashed by id; by bind_lock
+ * @numbers: descriptors under the program's numbers; by bind_lock
  */
 struct mirror {
 	struct mirror_pool *pool;
@@ -183,6 +194,7 @@ struct mirror {
 	struct pd_range emptied[MIRROR_MAX_EMPTIED];
 	unsigned int nemptied;
 	SLIST_HEAD(, mirror_binding) files[MIRROR_FILE_BUCKETS];
+	SLIST_HEAD(, mirror_number) numbers;
 	LIST_ENTRY(mirror) next;
 	char name[32];
 };
@@ -282,6 +294,19 @@ void mirror_cancel_stop(struct mirror_pool *pool);
 int mirror_fd(struct mirror *m, struct mirror_file *file);
 /* the same, without making one: -1 where there is none */
 int mirror_fd_peek(struct mirror *m, uint64_t id);
+/* the same as mirror_fd(), by bind_lock */
+int mirror_fd_locked(struct mirror *m, struct mirror_file *file);
+/* notes that the mirror has @fd for the file @id; by bind_lock. 0 or -ENOMEM */
+int mirror_fd_note(struct mirror *m, uint64_t id, int fd);
+/* is @fd a descriptor that we put there? By bind_lock */
+bool mirror_fd_ours(struct mirror *m, int fd);
+/* one call of the seed's; by bind_lock. What it returned, or -EIO */
+int64_t mirror_seed_call(struct mirror *m, uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2);
+
+/* mirror_number.c: the numbers that @id has, taken out of the list, up to @max; by bind_lock */
+unsigned int mirror_number_forget(struct mirror *m, uint64_t id, uint32_t *numbers,
+				  unsigned int max);
+void mirror_numbers_free(struct mirror *m);
 void mirror_files_free(struct mirror *m);
 /* sends a descriptor to the mapper, which takes it by the call that the second adds; by map_lock */
 int mirror_send_fd(struct mirror *m, int fd);

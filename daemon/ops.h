@@ -5,7 +5,7 @@
 
 #include "request.h"
 
-/* ops_file.c */
+/* ops_file.c; ioctl and take: ops_ioctl.c */
 void op_open(struct request *r);
 void op_release(struct request *r);
 void op_flush(struct request *r);
@@ -15,6 +15,7 @@ void op_llseek(struct request *r);
 void op_fsync(struct request *r);
 void op_poll(struct request *r);
 void op_ioctl(struct request *r);
+void op_take(struct request *r);
 void op_fasync(struct request *r);
 
 /* ops_map.c */

@@ -146,26 +146,6 @@ void op_poll(struct request *r)
 	request_done(r, 0);
 }
 
-void op_ioctl(struct request *r)
-{
-	const struct pd_req_ioctl *q = &r->req.u.ioctl;
-
-	if (q->flags & ~PD_IOCTL_COMPAT) {
-		request_done(r, -EINVAL);
-		return;
-	}
-	if (!ioctl_allowed(&r->file->ioctls, q->cmd, q->flags & PD_IOCTL_COMPAT)) {
-		log_limited(LOG_WARNING,
-			    "ioctl %#x refused (EPERM) by the device's allow-ioctl= or deny-ioctl=",
-			    q->cmd);
-		atomic_fetch_add(&r->w->counts.refused_ioctls, 1);
-		request_done(r, -EPERM);
-		return;
-	}
-	request_done(r, mirror_ioctl(&r->mop, &r->file->mf, r->req.oflags, q->cmd, q->arg,
-				     q->flags & PD_IOCTL_COMPAT));
-}
-
 void op_fasync(struct request *r)
 {
 	request_done(r, watch_async(r->w->watch, r->file, r->req.u.fasync.on));

@@ -69,6 +69,9 @@ static const char help_text[] =
 	"                      another caching of its memory\n"
 	"      [,allow-ioctl=CMD[+CMD]...][,deny-ioctl=CMD[+CMD]...]\n"
 	"                      only these ioctls, or none of these; by name or number; EPERM else\n"
+	"      [,fd-in=CMD@WHERE]...[,fd-out=CMD@WHERE]...\n"
+	"                      an ioctl that is not known here passes a descriptor, or returns one,\n"
+	"                      at that offset of its argument, as the argument, or as the result\n"
 	"  --queues N          request queues, 1 to 64 (default 4)\n"
 	"  --window SIZE       room for mapped device memory, a power of two (default 256M), or 0\n"
 	"  --max-inflight N    operations at once (default 512); EBUSY beyond\n"
@@ -198,6 +201,20 @@ static void ioctls(struct ioctl_list *list, char *words)
 	}
 }
 
+static void rule(struct vm_option *vm, uint16_t flags, const char *text)
+{
+	int err = rules_give(&vm->rules, flags, text);
+
+	if (err == -E2BIG)
+		usage("--device: more than %d of fd-in= and fd-out=", RULES_GIVEN_MAX / 2);
+	if (err == -ENOENT)
+		usage("--device: '%s' begins with no ioctl that is known here; give its number (0x...)",
+		      text);
+	if (err)
+		usage("--device: '%s' is not COMMAND@OFFSET, nor COMMAND@argument (fd-in=), COMMAND@result (fd-out=)",
+		      text);
+}
+
 static char *device_name(const char *path)
 {
 	const char *name = path;
@@ -242,6 +259,10 @@ static void device(const char *text, struct vm_option *vm)
 			ioctls(&d.ioctls.allow, o + 12);
 		else if (!strncmp(o, "deny-ioctl=", 11))
 			ioctls(&d.ioctls.deny, o + 11);
+		else if (!strncmp(o, "fd-in=", 6))
+			rule(vm, PD_RULE_IN, o + 6);
+		else if (!strncmp(o, "fd-out=", 7))
+			rule(vm, PD_RULE_OUT, o + 7);
 		else if (!strcmp(o, "cache=wb"))
 			d.caching = PD_CACHE_WB;
 		else if (!strcmp(o, "cache=wc"))
@@ -249,7 +270,7 @@ static void device(const char *text, struct vm_option *vm)
 		else if (!strcmp(o, "cache=uc"))
 			d.caching = PD_CACHE_UC;
 		else
-			usage("--device %s: unknown option '%s' (there are as=, ro, exclusive, caps=, cache=, allow-ioctl= and deny-ioctl=)",
+			usage("--device %s: unknown option '%s' (there are as=, ro, exclusive, caps=, cache=, allow-ioctl=, deny-ioctl=, fd-in= and fd-out=)",
 			      path, o);
 	}
 	d.path = must(strdup(path));

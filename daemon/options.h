@@ -9,6 +9,7 @@
 
 #include "ioctl_policy.h"
 #include "log.h"
+#include "rules.h"
 
 /**
  * struct device_option - one --device
@@ -32,6 +33,7 @@ struct device_option {
 
 /**
  * struct vm_option - one --vm with all that belongs to it
+ * @rules: "fd-in=" and "fd-out=" of all its devices
  * @user_given: @uid and @gid come from --user
  */
 struct vm_option {
@@ -49,6 +51,7 @@ struct vm_option {
 	gid_t gid;
 	struct device_option *devices;
 	unsigned int ndevices;
+	struct rules_given rules;
 };
 
 /**

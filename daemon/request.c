@@ -11,61 +11,61 @@
 #include "maps.h"
 #include "mms.h"
 
-/* Answers for a queue that stands still (the VM is paused); by the queue's lock. */
+/*
+ * An answer with what follows it; the same for queues that stand still (the VM is paused), by the
+ * queue's lock.
+ */
 struct held {
 	struct held *next;
 	struct reply reply;
 	struct pd_resp resp;
-	struct pd_device device;
-	bool with_device;
+	uint32_t tail_len;
+	uint8_t tail[];
 };
 
 static struct held *held[NUM_QUEUES];
 
 /* by the queue's lock, which is running */
-static void give(struct worker *w, struct virtqueue *q, struct reply *reply,
-		 const struct pd_resp *resp, const struct pd_device *device)
+static void give(struct worker *w, struct virtqueue *q, struct reply *reply, struct pd_resp *resp,
+		 const void *tail, uint32_t tail_len)
 {
-	struct {
-		struct pd_resp resp;
-		struct pd_device device;
-	} out = { .resp = *resp };
-	uint32_t len = sizeof(out.resp);
+	uint64_t len = sizeof(*resp) + tail_len;
+	int err;
 
-	if (device) {
-		out.device = *device;
-		len = sizeof(out);
-	}
-	out.resp.tag = reply->tag;
-	if (len > reply->room)
-		len = (uint32_t)reply->room;
+	resp->tag = reply->tag;
 	gmem_rdlock(w->mem);
-	if (vq_write(w->mem, reply->seg, reply->nseg, &out, len))
-		len = 0;
-	vq_push(q, reply->head, len);
+	if (len > reply->room)
+		len = reply->room;
+	err = vq_write(w->mem, reply->seg, reply->nseg, 0, resp,
+		       len < sizeof(*resp) ? len : sizeof(*resp));
+	if (!err && len > sizeof(*resp))
+		err = vq_write(w->mem, reply->seg, reply->nseg, sizeof(*resp), tail,
+			       len - sizeof(*resp));
+	vq_push(q, reply->head, err ? 0 : (uint32_t)len);
 	gmem_unlock(w->mem);
 }
 
 static void answer(struct worker *w, struct virtqueue *q, struct reply *reply,
-		   const struct pd_resp *resp, const struct pd_device *device)
+		   const struct pd_resp *resp, const void *tail, uint32_t tail_len)
 {
+	struct pd_resp copy = *resp;
 	struct held *h;
 
 	reply->present = false;
 	if (reply->generation != q->generation)
 		return; /* the ring it came from is gone */
 	if (vq_running(q)) {
-		give(w, q, reply, resp, device);
+		give(w, q, reply, &copy, tail, tail_len);
 		return;
 	}
-	h = malloc(sizeof(*h));
+	h = malloc(sizeof(*h) + tail_len);
 	if (!h)
 		return;
 	h->reply = *reply;
-	h->resp = *resp;
-	h->with_device = device != NULL;
-	if (device)
-		h->device = *device;
+	h->resp = copy;
+	h->tail_len = tail_len;
+	if (tail_len)
+		memcpy(h->tail, tail, tail_len);
 	h->next = held[q->index];
 	held[q->index] = h;
 }
@@ -77,7 +77,7 @@ void request_flush_held(struct virtqueue *q, struct worker *w)
 	while ((h = held[q->index])) {
 		held[q->index] = h->next;
 		if (h->reply.generation == q->generation)
-			give(w, q, &h->reply, &h->resp, h->with_device ? &h->device : NULL);
+			give(w, q, &h->reply, &h->resp, h->tail, h->tail_len);
 		free(h);
 	}
 }
@@ -99,6 +99,7 @@ void request_put(struct request *r)
 		mm_put(r->mm);
 	if (r->s)
 		session_put(r->s);
+	free(r->tail);
 	free(r);
 }
 
@@ -128,8 +129,7 @@ void request_done(struct request *r, int64_t result)
 		leave(r);
 		pthread_mutex_lock(&r->vq->lock);
 		if (r->reply.present)
-			answer(r->w, r->vq, &r->reply, &r->resp,
-			       r->with_device ? &r->device : NULL);
+			answer(r->w, r->vq, &r->reply, &r->resp, r->tail, r->tail_len);
 		pthread_mutex_unlock(&r->vq->lock);
 	}
 	request_put(r);
@@ -149,7 +149,7 @@ bool request_fault(struct request *r, uint64_t addr, bool write)
 		/* woken for nothing, it asks once more; the answer is under way */
 		asked = true;
 	} else if (r->reply.present) {
-		answer(r->w, r->vq, &r->reply, &resp, NULL);
+		answer(r->w, r->vq, &r->reply, &resp, NULL, 0);
 		r->asked = addr + 1;
 		asked = true;
 		atomic_fetch_add(&r->w->counts.faults, 1);
@@ -176,7 +176,7 @@ bool request_continue(struct request *r, struct request *c)
 	if (ended) {
 		leave(r);
 		pthread_mutex_lock(&r->vq->lock);
-		answer(r->w, r->vq, &r->reply, &r->resp, NULL);
+		answer(r->w, r->vq, &r->reply, &r->resp, NULL, 0);
 		pthread_mutex_unlock(&r->vq->lock);
 	}
 	return taken;
@@ -225,7 +225,7 @@ static void refuse(struct worker *w, struct virtqueue *q, const struct vq_chain 
 	memcpy(reply.seg, &c->seg[c->nread], reply.nseg * sizeof(reply.seg[0]));
 	atomic_fetch_add(&w->counts.malformed, 1);
 	pthread_mutex_lock(&q->lock);
-	answer(w, q, &reply, &resp, NULL);
+	answer(w, q, &reply, &resp, NULL, 0);
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -254,15 +254,17 @@ static struct request *read_request(struct worker *w, struct virtqueue *q, const
 	if (err)
 		MALFORMED(w, q, c, &req, -EINVAL, "queue %u: a request outside the guest's memory",
 			  q->index);
-	if (req.ndrops > PD_MAX_DROPS || req.npages > PD_MAX_PAGES || req.nvecs > PD_MAX_VECS)
+	if (req.ndrops > PD_MAX_DROPS || req.npages > PD_MAX_PAGES || req.nvecs > PD_MAX_VECS ||
+	    req.nfds > PD_MAX_FDS)
 		MALFORMED(
 			w, q, c, &req, -E2BIG,
-			"queue %u: a request with %u drops, %u pages, %u vecs (at most %u, %u, %u)",
-			q->index, req.ndrops, req.npages, req.nvecs, PD_MAX_DROPS, PD_MAX_PAGES,
-			PD_MAX_VECS);
+			"queue %u: a request with %u drops, %u pages, %u vecs, %u fds (at most %u, %u, %u, %u)",
+			q->index, req.ndrops, req.npages, req.nvecs, req.nfds, PD_MAX_DROPS,
+			PD_MAX_PAGES, PD_MAX_VECS, PD_MAX_FDS);
 	lists = (uint64_t)req.ndrops * sizeof(struct pd_range) +
 		(uint64_t)req.npages * sizeof(struct pd_pages) +
-		(uint64_t)req.nvecs * sizeof(struct pd_range);
+		(uint64_t)req.nvecs * sizeof(struct pd_range) +
+		(uint64_t)req.nfds * sizeof(struct pd_fd);
 	if (c->read_len != sizeof(req) + lists)
 		MALFORMED(w, q, c, &req, -EINVAL,
 			  "queue %u: a request of %llu bytes whose lists make it %llu", q->index,
@@ -290,6 +292,7 @@ static struct request *read_request(struct worker *w, struct virtqueue *q, const
 	r->drops = (struct pd_range *)r->lists;
 	r->pages = (struct pd_pages *)(r->drops + req.ndrops);
 	r->vecs = (struct pd_range *)(r->pages + req.npages);
+	r->fds = (struct pd_fd *)(r->vecs + req.nvecs);
 	gmem_rdlock(w->mem);
 	err = vq_read(w->mem, c->seg, c->nread, sizeof(req), r->lists, lists);
 	gmem_unlock(w->mem);
@@ -359,7 +362,7 @@ void request_fail_old(struct worker *w, struct virtqueue *q)
 		}
 		if (len > c.write_len)
 			len = (uint32_t)c.write_len;
-		if (vq_write(w->mem, &c.seg[c.nread], c.nwrite, out, len))
+		if (vq_write(w->mem, &c.seg[c.nread], c.nwrite, 0, out, len))
 			len = 0;
 		vq_push(q, c.head, len);
 		n++;

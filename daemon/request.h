@@ -33,7 +33,8 @@ struct op_info;
  * @vq: where it came from
  * @reply: where its answer goes; gone while the guest looks for a page
  * @resp: its answer
- * @device: its answer's tail, for PD_OP_DEVICE
+ * @tail: what follows its answer, by malloc(); freed with the request
+ * @tail_len: bytes of it
  * @asked: the page that the guest has been asked for and has not given yet, +1; by the queue's
  *	lock. Of a CONTINUE: the one that it answers
  * @ended: it has its result, but no chain to give it on; by the queue's lock
@@ -54,8 +55,8 @@ struct request {
 	struct reply reply;
 	struct pd_req req;
 	struct pd_resp resp;
-	struct pd_device device;
-	bool with_device;
+	void *tail;
+	uint32_t tail_len;
 	bool ended;
 	uint64_t asked;
 	atomic_bool abandoned;
@@ -71,6 +72,7 @@ struct request {
 	struct pd_range *drops;
 	struct pd_pages *pages;
 	struct pd_range *vecs;
+	struct pd_fd *fds;
 	_Alignas(8) uint8_t lists[];
 };
 

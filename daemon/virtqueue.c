@@ -313,7 +313,7 @@ int vq_read(struct guest_memory *g, const struct vq_segment *seg, unsigned int n
 }
 
 int vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
-	     const void *in, uint64_t len)
+	     uint64_t offset, const void *in, uint64_t len)
 {
-	return copy(g, seg, nseg, 0, (char *)in, len, true);
+	return copy(g, seg, nseg, offset, (char *)in, len, true);
 }

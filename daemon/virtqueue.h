@@ -135,8 +135,8 @@ bool vq_untouched(const struct virtqueue *q);
  */
 int vq_read(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
 	    uint64_t offset, void *out, uint64_t len);
-/* copies to writable segments */
+/* copies to writable segments, from @offset on */
 int vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
-	     const void *in, uint64_t len);
+	     uint64_t offset, const void *in, uint64_t len);
 
 #endif

@@ -150,6 +150,7 @@ static int send_start(struct vm *vm, const struct host *host)
 	msg.u.start.uid = vm->uid;
 	msg.u.start.gid = vm->gid;
 	msg.u.start.allow_pfnmap = vm->o->allow_pfnmap;
+	msg.u.start.rules = vm->o->rules;
 	return channel_send(vm->channel, &msg, CHANNEL_HEAD + sizeof(msg.u.start), fds,
 			    host->uffd >= 0 ? 4 : 3, 1000);
 }

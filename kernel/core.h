@@ -117,6 +117,7 @@ extern unsigned int pd_host_timeout;
  * @space: waited on by who finds a queue full
  * @files: struct pd_file by handle, RCU, its lock taken with interrupts off
  * @mms: struct pd_mm by address of the mm_struct, 0 for the kernel's
+ * @rules: struct pd_rules, see rules.h
  * @nodes: struct pd_node by device id
  * @nodes_lock: serialises the coming and going of nodes
  * @windows: the window region
@@ -139,6 +140,7 @@ struct pd_host {
 	wait_queue_head_t space;
 	struct xarray files;
 	struct xarray mms;
+	struct xarray rules;
 	struct xarray nodes;
 	struct mutex nodes_lock; /* see above */
 	struct pd_windows windows;
@@ -181,7 +183,8 @@ enum pd_req_state {
  * struct pd_request - an operation, and the messages that carry it
  * @req: the message's head, as the host reads it
  * @resp: the answer, as the host writes it
- * @dev: what follows the answer to PD_OP_DEVICE
+ * @tail: what follows the answer, freed with the request; requests with lists have none
+ * @tail_len: bytes that it can hold
  * @inline_lists: the lists where they are short
  * @lists: the message's lists
  * @lists_len: bytes of them
@@ -196,6 +199,8 @@ enum pd_req_state {
  * @seq: place of the message in its address space's order
  * @vecs: buffers of a READ or WRITE; freed with the request
  * @nvecs: entries of @vecs
+ * @fds: descriptors of an IOCTL; freed with the request
+ * @nfds: entries of @fds
  * @bounce: the kernel's buffer that @vecs lie in
  * @hint: what the operation likely touches; sent along
  * @ahead: further memory that the operation may touch; sent along
@@ -221,7 +226,8 @@ enum pd_req_state {
 struct pd_request {
 	struct pd_req req;
 	struct pd_resp resp;
-	struct pd_device dev;
+	void *tail;
+	size_t tail_len;
 	u8 inline_lists[PD_REQ_INLINE];
 	void *lists;
 	size_t lists_len;
@@ -236,6 +242,8 @@ struct pd_request {
 	u64 seq;
 	const struct pd_range *vecs;
 	unsigned int nvecs;
+	const struct pd_fd *fds;
+	unsigned int nfds;
 	struct pd_bounce *bounce;
 	struct pd_range hint;
 	struct pd_range ahead[PD_AHEAD];
@@ -264,6 +272,7 @@ struct pd_request *pd_req_new_sure(struct pd_host *host, enum pd_op op, struct p
 void pd_req_free(struct pd_request *r);
 long pd_req_run(struct pd_request **rp, enum pd_wait how);
 int pd_req_lists(struct pd_request *r, size_t size);
+int pd_req_tail(struct pd_request *r, size_t size);
 int pd_req_reserve(struct pd_request *r, enum pd_wait how);
 void pd_req_unreserve(struct pd_request *r);
 int pd_req_submit(struct pd_request *r);
@@ -347,6 +356,12 @@ struct pd_file {
 
 extern const struct file_operations pd_fops;
 
+struct pd_file *pd_file_new(struct pd_host *host);
+int pd_file_settle(struct pd_file *pf, const struct pd_resp_open *open);
+void pd_file_free(struct pd_file *pf);
+void pd_file_released(struct pd_file *pf);
+void pd_file_release_handle(struct pd_host *host, u64 handle);
+void pd_open_orphaned(struct pd_request *r);
 struct pd_request *pd_file_request(struct file *file, enum pd_op op, struct pd_mm *mm);
 struct pd_mm *pd_file_enter(struct pd_file *pf, bool mmap_locked, bool ioctl);
 void pd_file_put(struct pd_file *pf);

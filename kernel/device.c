@@ -167,21 +167,22 @@ int pd_node_add(struct pd_host *host, u32 index)
 {
 	struct pd_device d;
 	struct pd_request *r;
-	bool whole;
 	long ret;
 
 	r = pd_req_new(host, PD_OP_DEVICE, NULL);
 	if (!r)
 		return -ENOMEM;
+	ret = pd_req_tail(r, sizeof(d));
+	if (ret)
+		goto free;
 	r->req.u.device.index = cpu_to_le32(index);
 	ret = pd_req_run(&r, PD_WAIT_HOST);
-	if (r) {
-		whole = r->len >= sizeof(r->resp) + sizeof(r->dev);
-		memcpy(&d, &r->dev, sizeof(d));
-		pd_req_free(r);
-		if (ret >= 0 && !whole)
-			ret = -EPROTO;
-	}
+	if (ret >= 0 && r->len < sizeof(r->resp) + sizeof(d))
+		ret = -EPROTO;
+	if (ret >= 0)
+		memcpy(&d, r->tail, sizeof(d));
+free:
+	pd_req_free(r);
 	if (ret < 0)
 		return ret;
 	if (!pd_name_valid(d.name, sizeof(d.name))) {

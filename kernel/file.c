@@ -18,10 +18,9 @@ u32 pd_oflags(const struct file *file)
 		unsigned int ours;
 		u32 theirs;
 	} map[] = {
-		{ O_EXCL, PD_O_EXCL },	     { O_NOCTTY, PD_O_NOCTTY },
-		{ O_TRUNC, PD_O_TRUNC },     { O_APPEND, PD_O_APPEND },
-		{ O_NONBLOCK, PD_O_NONBLOCK }, { O_DSYNC, PD_O_DSYNC },
-		{ O_DIRECT, PD_O_DIRECT },   { O_SYNC, PD_O_SYNC },
+		{ O_EXCL, PD_O_EXCL },	   { O_NOCTTY, PD_O_NOCTTY },	  { O_TRUNC, PD_O_TRUNC },
+		{ O_APPEND, PD_O_APPEND }, { O_NONBLOCK, PD_O_NONBLOCK }, { O_DSYNC, PD_O_DSYNC },
+		{ O_DIRECT, PD_O_DIRECT }, { O_SYNC, PD_O_SYNC },
 	};
 	unsigned int flags = READ_ONCE(file->f_flags), i;
 	u32 ret = flags & O_ACCMODE;
@@ -139,7 +138,7 @@ void pd_file_forget_mm(struct pd_host *host, struct pd_mm *m)
 
 /* ---- open and release ---- */
 
-static void pd_file_free(struct pd_file *pf)
+void pd_file_free(struct pd_file *pf)
 {
 	struct pd_mm *m;
 	unsigned long id;
@@ -169,7 +168,7 @@ static void pd_file_free(struct pd_file *pf)
 }
 
 /* the driver has released the file, or will never tell */
-static void pd_file_released(struct pd_file *pf)
+void pd_file_released(struct pd_file *pf)
 {
 	xa_erase_irq(&pf->host->files, pf->handle);
 	pd_file_free(pf);
@@ -181,7 +180,7 @@ static void pd_release_orphaned(struct pd_request *r)
 }
 
 /* releases at the host a file that nobody has any more */
-static void pd_file_release_handle(struct pd_host *host, u64 handle)
+void pd_file_release_handle(struct pd_host *host, u64 handle)
 {
 	struct pd_request *r = pd_req_new_sure(host, PD_OP_RELEASE, NULL);
 
@@ -191,10 +190,45 @@ static void pd_file_release_handle(struct pd_host *host, u64 handle)
 }
 
 /* who opened it was killed meanwhile */
-static void pd_open_orphaned(struct pd_request *r)
+void pd_open_orphaned(struct pd_request *r)
 {
 	if (r->result >= 0 && r->answer.u.open.file)
 		pd_file_release_handle(r->host, le64_to_cpu(r->answer.u.open.file));
+}
+
+/* a file without a handle, to be settled or freed; NULL without memory */
+struct pd_file *pd_file_new(struct pd_host *host)
+{
+	struct pd_file *pf = kzalloc(sizeof(*pf), GFP_KERNEL);
+
+	if (!pf)
+		return NULL;
+	refcount_set(&pf->ref, 1);
+	pf->host = pd_host_get(host);
+	xa_init(&pf->users);
+	spin_lock_init(&pf->lock);
+	init_waitqueue_head(&pf->wait);
+	init_waitqueue_head(&pf->maps_wait);
+	atomic_inc(&pd_stats.files);
+	return pf;
+}
+
+/* gives @pf the handle that the host told; on failure the host has the file no more. May sleep */
+int pd_file_settle(struct pd_file *pf, const struct pd_resp_open *open)
+{
+	struct pd_host *host = pf->host;
+	int ret;
+
+	pf->handle = le64_to_cpu(open->file);
+	pf->stream = le32_to_cpu(open->flags) & PD_FILE_STREAM;
+	if (!pf->handle)
+		return -EIO;
+	ret = xa_insert_irq(&host->files, pf->handle, pf, GFP_KERNEL);
+	if (ret == -EBUSY)
+		return -EIO; /* the handle of another file: the host errs */
+	if (ret)
+		pd_file_release_handle(host, pf->handle);
+	return ret;
 }
 
 static int pd_open(struct inode *inode, struct file *file)
@@ -207,17 +241,9 @@ static int pd_open(struct inode *inode, struct file *file)
 
 	if (READ_ONCE(node->gone))
 		return -ENODEV;
-	pf = kzalloc(sizeof(*pf), GFP_KERNEL);
+	pf = pd_file_new(host);
 	if (!pf)
 		return -ENOMEM;
-	refcount_set(&pf->ref, 1);
-	pf->host = pd_host_get(host);
-	xa_init(&pf->users);
-	spin_lock_init(&pf->lock);
-	init_waitqueue_head(&pf->wait);
-	init_waitqueue_head(&pf->maps_wait);
-	atomic_inc(&pd_stats.files);
-
 	ret = -ENOMEM;
 	r = pd_req_new(host, PD_OP_OPEN, NULL);
 	if (!r)
@@ -226,25 +252,11 @@ static int pd_open(struct inode *inode, struct file *file)
 	r->req.u.open.device = cpu_to_le32(node->id);
 	r->orphaned = pd_open_orphaned;
 	ret = pd_req_run(&r, PD_WAIT_INTR);
-	if (ret >= 0) {
-		pf->handle = le64_to_cpu(r->answer.u.open.file);
-		pf->stream = le32_to_cpu(r->answer.u.open.flags) & PD_FILE_STREAM;
-	}
+	if (ret >= 0)
+		ret = pd_file_settle(pf, &r->answer.u.open);
 	pd_req_free(r);
 	if (ret < 0)
 		goto err;
-
-	ret = -EIO;
-	if (!pf->handle)
-		goto err;
-	ret = xa_insert_irq(&host->files, pf->handle, pf, GFP_KERNEL);
-	if (ret) {
-		if (ret == -EBUSY)
-			ret = -EIO; /* the handle of another file: the host errs */
-		else
-			pd_file_release_handle(host, pf->handle);
-		goto err;
-	}
 	file->private_data = pf;
 	if (current->mm)
 		pd_mm_renew(host, current->mm);

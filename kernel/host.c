@@ -7,6 +7,7 @@
 #include <linux/utsname.h>
 
 #include "core.h"
+#include "rules.h"
 #include "transport.h"
 
 static void pd_host_watch(struct work_struct *work);
@@ -25,6 +26,7 @@ void pd_host_init(struct pd_host *host, const struct pd_transport_ops *ops, stru
 	init_waitqueue_head(&host->space);
 	xa_init_flags(&host->files, XA_FLAGS_LOCK_IRQ);
 	xa_init(&host->mms);
+	xa_init(&host->rules);
 	xa_init(&host->nodes);
 	mutex_init(&host->nodes_lock);
 	mutex_init(&host->windows.lock);
@@ -38,6 +40,7 @@ static void pd_host_release(struct kref *ref)
 	struct pd_host *host = container_of(ref, struct pd_host, ref);
 
 	cancel_delayed_work_sync(&host->watch);
+	pd_rules_free(host);
 	host->ops->free(host);
 }
 
@@ -61,6 +64,9 @@ int pd_host_start(struct pd_host *host)
 		sizeof(r->req.u.hello.release));
 	ret = pd_req_run(&r, PD_WAIT_HOST);
 	pd_req_free(r);
+	if (ret < 0)
+		return ret;
+	ret = pd_rules_fetch(host);
 	if (ret < 0)
 		return ret;
 	return pd_node_scan(host);

@@ -5,8 +5,10 @@
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/ioctl.h>
+#include <linux/slab.h>
 
 #include "core.h"
+#include "rules.h"
 
 /* from now on pages that the host knows may be pinned by the driver */
 static void pd_ioctl_begin(struct pd_mm *m)
@@ -65,9 +67,24 @@ static int pd_ioctl_ahead(struct pd_request *r, unsigned int cmd, u64 arg, bool 
 	return ret;
 }
 
+/* an ioctl that may pass descriptors; @fds is the caller's to free, also on failure */
+static int pd_ioctl_fds(struct pd_request *r, const struct pd_rules *rules, u64 arg, bool compat,
+			struct pd_fds **fds)
+{
+	*fds = kzalloc(sizeof(**fds), GFP_KERNEL);
+	if (!*fds)
+		return -ENOMEM;
+	(*fds)->rules = rules;
+	(*fds)->arg = arg;
+	(*fds)->compat = compat;
+	return pd_fds_in(*fds, r);
+}
+
 static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 {
 	struct pd_file *pf = file->private_data;
+	const struct pd_rules *rules = pd_rules_find(pf->host, cmd, flags & PD_IOCTL_COMPAT);
+	struct pd_fds *fds = NULL;
 	struct pd_request *r;
 	struct pd_mm *m;
 	long ret;
@@ -92,7 +109,9 @@ static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 	}
 	r->orphaned = pd_ioctl_orphaned;
 
-	ret = pd_ioctl_ahead(r, cmd, arg, flags & PD_IOCTL_COMPAT);
+	ret = rules ? pd_ioctl_fds(r, rules, arg, flags & PD_IOCTL_COMPAT, &fds) : 0;
+	if (!ret)
+		ret = pd_ioctl_ahead(r, cmd, arg, flags & PD_IOCTL_COMPAT);
 	if (!ret) {
 		pd_ioctl_begin(m);
 		ret = pd_req_run(&r, PD_WAIT_INTR);
@@ -101,6 +120,10 @@ static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 	}
 	pd_req_free(r);
 	pd_file_ran(pf);
+	if (fds && ret >= 0)
+		ret = pd_fds_out(fds, file, m, ret);
+	if (fds)
+		pd_fds_free(fds);
 	pd_mm_put(m);
 	return ret;
 }

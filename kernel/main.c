@@ -6,24 +6,28 @@
 #include <linux/module.h>
 
 #include "core.h"
+#include "rules.h"
 #include "transport.h"
 
 struct workqueue_struct *pd_wq;
 
 unsigned int pd_warm_pages = 16384;
 module_param_named(warm_pages, pd_warm_pages, uint, 0644);
-MODULE_PARM_DESC(warm_pages,
-		 "pages of a process that stay pinned for the host between operations (default 16384, at least 1024)");
+MODULE_PARM_DESC(
+	warm_pages,
+	"pages of a process that stay pinned for the host between operations (default 16384, at least 1024)");
 
 unsigned int pd_max_windows = PD_MAX_WINDOWS;
 module_param_named(max_windows, pd_max_windows, uint, 0644);
-MODULE_PARM_DESC(max_windows,
-		 "parts of mappings shown at once; each costs the VMM a descriptor (default and at most 400)");
+MODULE_PARM_DESC(
+	max_windows,
+	"parts of mappings shown at once; each costs the VMM a descriptor (default and at most 400)");
 
 unsigned int pd_kept_pages;
 module_param_named(kept_pages, pd_kept_pages, uint, 0644);
-MODULE_PARM_DESC(kept_pages,
-		 "pages, of all processes, that stay pinned after the program unmapped them because a driver may still use them; beyond it ioctls fail with ENOMEM (default: a quarter of the memory)");
+MODULE_PARM_DESC(
+	kept_pages,
+	"pages, of all processes, that stay pinned after the program unmapped them because a driver may still use them; beyond it ioctls fail with ENOMEM (default: a quarter of the memory)");
 
 unsigned int pd_host_timeout = 15;
 module_param_named(host_timeout, pd_host_timeout, uint, 0644);
@@ -49,9 +53,12 @@ static int __init pd_init(void)
 	ret = pd_node_init();
 	if (ret)
 		goto err_pages;
-	ret = pd_mm_shrinker_init();
+	ret = pd_anon_init();
 	if (ret)
 		goto err_node;
+	ret = pd_mm_shrinker_init();
+	if (ret)
+		goto err_anon;
 	pd_stats_init();
 	ret = pd_virtio_init();
 	if (ret)
@@ -61,6 +68,8 @@ static int __init pd_init(void)
 err_stats:
 	pd_stats_exit();
 	pd_mm_shrinker_exit();
+err_anon:
+	pd_anon_exit();
 err_node:
 	pd_node_exit();
 err_pages:
@@ -81,6 +90,7 @@ static void __exit pd_exit(void)
 	/* what the last requests left to be done; it may leave some more itself */
 	drain_workqueue(pd_wq);
 	destroy_workqueue(pd_wq);
+	pd_anon_exit();
 	pd_node_exit();
 	mmu_notifier_synchronize();
 	rcu_barrier();

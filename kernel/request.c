@@ -34,6 +34,7 @@ static unsigned int pd_op_queue(struct pd_host *host, enum pd_op op)
 	switch (op) {
 	case PD_OP_HELLO:
 	case PD_OP_DEVICE:
+	case PD_OP_RULES:
 	case PD_OP_MM_CREATE:
 	case PD_OP_MM_DESTROY:
 	case PD_OP_CANCEL:
@@ -103,10 +104,22 @@ void pd_req_free(struct pd_request *r)
 	if (r->lists != r->inline_lists)
 		kfree(r->lists);
 	kfree(r->vecs);
+	kfree(r->fds);
+	kfree(r->tail);
 	if (r->mm)
 		pd_mm_put(r->mm);
 	pd_host_put(r->host);
 	kfree(r);
+}
+
+/* room for @size bytes behind the answer, zeroed; 0 or -ENOMEM */
+int pd_req_tail(struct pd_request *r, size_t size)
+{
+	r->tail = kzalloc(size, GFP_KERNEL);
+	if (!r->tail)
+		return -ENOMEM;
+	r->tail_len = size;
+	return 0;
 }
 
 /* makes room for @size bytes of lists in the next message; what was there is lost */
@@ -172,8 +185,7 @@ int pd_req_reserve(struct pd_request *r, enum pd_wait how)
 		woken = wait_event_interruptible(host->space,
 						 (ret = pd_req_try_reserve(r)) != -ENOSPC);
 	else
-		woken = wait_event_killable(host->space,
-					    (ret = pd_req_try_reserve(r)) != -ENOSPC);
+		woken = wait_event_killable(host->space, (ret = pd_req_try_reserve(r)) != -ENOSPC);
 	if (woken && ret == -ENOSPC)
 		ret = fatal_signal_pending(current) ? -EINTR : -ERESTARTSYS;
 	return ret;
@@ -262,8 +274,10 @@ void pd_req_decode(struct pd_request *r)
 		return; /* the device went */
 	memcpy(&r->answer, &r->resp, sizeof(r->answer));
 	if (r->len < sizeof(r->answer) || le64_to_cpu(r->answer.tag) != r->chain_tag) {
-		pr_err_ratelimited(PD_NAME ": the host's answer to request %llu has length %u and tag %llu: taken as an I/O error\n",
-				   r->chain_tag, r->len, le64_to_cpu(r->answer.tag));
+		pr_err_ratelimited(
+			PD_NAME
+			": the host's answer to request %llu has length %u and tag %llu: taken as an I/O error\n",
+			r->chain_tag, r->len, le64_to_cpu(r->answer.tag));
 		return;
 	}
 	r->status = le32_to_cpu(r->answer.status);
@@ -271,8 +285,10 @@ void pd_req_decode(struct pd_request *r)
 	if (r->status == PD_ST_FAULT && r->mm && r->cancellable)
 		return;
 	if (r->status != PD_ST_DONE || result < -MAX_ERRNO) {
-		pr_err_ratelimited(PD_NAME ": the host answered operation %u with status %u, result %lld: taken as an I/O error\n",
-				   le16_to_cpu(r->req.op), r->status, result);
+		pr_err_ratelimited(
+			PD_NAME
+			": the host answered operation %u with status %u, result %lld: taken as an I/O error\n",
+			le16_to_cpu(r->req.op), r->status, result);
 		r->status = PD_ST_DONE;
 		return;
 	}

@@ -158,7 +158,9 @@ static void pd_mm_undrop(struct pd_mm *m, u64 seq)
 /* queues @r's message with its lists; PD_AGAIN when it has to be prepared anew */
 static int pd_mm_queue(struct pd_request *r, struct pd_show *s, bool fault, enum pd_wait how)
 {
-	bool vecs = r->chain_tag == r->tag && r->nvecs, drop_only;
+	bool first = r->chain_tag == r->tag, drop_only;
+	size_t vecs_len = first ? r->nvecs * sizeof(*r->vecs) : 0;
+	size_t fds_len = first ? r->nfds * sizeof(*r->fds) : 0;
 	unsigned int room, ranges, n;
 	struct pd_mm *m = r->mm;
 	struct pd_req *q = &r->req;
@@ -169,8 +171,8 @@ static int pd_mm_queue(struct pd_request *r, struct pd_show *s, bool fault, enum
 	drop_only = q->op == cpu_to_le16(PD_OP_DROP) && !s->npins;
 	room = min_t(unsigned long, READ_ONCE(m->nstale) + 4, PD_DROPS);
 	ret = pd_req_lists(r, room * sizeof(struct pd_range) +
-			      (s->npins + 1) * sizeof(struct pd_pages) +
-			      (vecs ? r->nvecs : 0) * sizeof(struct pd_range));
+				      (s->npins + 1) * sizeof(struct pd_pages) + vecs_len +
+				      fds_len);
 	if (!ret)
 		ret = pd_req_reserve(r, how);
 	if (ret)
@@ -198,10 +200,13 @@ static int pd_mm_queue(struct pd_request *r, struct pd_show *s, bool fault, enum
 	n = pd_emit_pages(m, s, (struct pd_pages *)at, fault, m->seq + 1);
 	q->npages = cpu_to_le32(n);
 	at += n * sizeof(struct pd_pages);
-	if (vecs) {
-		memcpy(at, r->vecs, r->nvecs * sizeof(*r->vecs));
-		at += r->nvecs * sizeof(*r->vecs);
+	if (first) {
+		memcpy(at, r->vecs, vecs_len);
+		at += vecs_len;
+		memcpy(at, r->fds, fds_len);
+		at += fds_len;
 		q->nvecs = cpu_to_le32(r->nvecs);
+		q->nfds = cpu_to_le32(r->nfds);
 	}
 	r->lists_len = at - (u8 *)r->lists;
 
@@ -322,8 +327,8 @@ static int pd_mm_send_once(struct pd_request *r, enum pd_wait how, unsigned long
 			ret = PD_AGAIN;
 	}
 	if (!ret)
-		ret = pd_mm_queue(r, &s,
-				  is_fault && !r->req.u.cont.error && !r->req.u.cont.map, how);
+		ret = pd_mm_queue(r, &s, is_fault && !r->req.u.cont.error && !r->req.u.cont.map,
+				  how);
 out:
 	pd_show_exit(&s);
 	return ret;

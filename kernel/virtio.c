@@ -96,15 +96,10 @@ static void pd_virtio_unreserve(struct pd_host *host, unsigned int queue)
 static int pd_virtio_submit(struct pd_host *host, struct pd_request *r)
 {
 	struct pd_queue *q = to_queue(host, r->queue);
-	struct scatterlist head, lists, answer, *sgs[PD_DESCS];
-	unsigned int out = 0;
+	struct scatterlist head, lists, answer, tail, *sgs[PD_DESCS];
+	unsigned int out = 0, in = 0;
 	unsigned long flags;
-	size_t len = sizeof(r->resp);
 	int ret;
-
-	/* the device description follows the answer in struct pd_request */
-	BUILD_BUG_ON(offsetof(struct pd_request, dev) !=
-		     offsetof(struct pd_request, resp) + sizeof(r->resp));
 
 	sg_init_one(&head, &r->req, sizeof(r->req));
 	sgs[out++] = &head;
@@ -112,17 +107,20 @@ static int pd_virtio_submit(struct pd_host *host, struct pd_request *r)
 		sg_init_one(&lists, r->lists, r->lists_len);
 		sgs[out++] = &lists;
 	}
-	if (r->req.op == cpu_to_le16(PD_OP_DEVICE))
-		len += sizeof(r->dev);
-	sg_init_one(&answer, &r->resp, len);
-	sgs[out] = &answer;
+	sg_init_one(&answer, &r->resp, sizeof(r->resp));
+	sgs[out + in++] = &answer;
+	if (r->tail_len) {
+		/* never with lists: there are PD_DESCS descriptors */
+		sg_init_one(&tail, r->tail, r->tail_len);
+		sgs[out + in++] = &tail;
+	}
 
 	spin_lock_irqsave(&q->lock, flags);
 	q->reserved -= PD_DESCS;
 	if (!q->vq) {
 		ret = -EIO;
 	} else {
-		ret = virtqueue_add_sgs(q->vq, sgs, out, 1, r, GFP_ATOMIC);
+		ret = virtqueue_add_sgs(q->vq, sgs, out, in, r, GFP_ATOMIC);
 		if (!ret)
 			list_add_tail(&r->link, &q->inflight);
 		else if (ret != -ENOMEM)

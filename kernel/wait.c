@@ -89,7 +89,8 @@ static int pd_req_wait(struct pd_request *r, enum pd_wait how)
 		if (!pd_killed() && !wait_event_killable(r->wait, pd_req_ready(r)))
 			break;
 		if (!wait_event_timeout(r->wait, pd_req_ready(r), PD_EXIT_WAIT)) {
-			pr_warn(PD_NAME ": %s[%d] ends while the host is still busy with its operation %u\n",
+			pr_warn(PD_NAME
+				": %s[%d] ends while the host is still busy with its operation %u\n",
 				current->comm, current->pid, le16_to_cpu(r->req.op));
 			ret = pd_req_leave(r, -ETIMEDOUT);
 		}
@@ -133,6 +134,7 @@ void pd_req_make_continue(struct pd_request *r)
 	q->ndrops = 0;
 	q->npages = 0;
 	q->nvecs = 0;
+	q->nfds = 0;
 	q->u.cont.tag = cpu_to_le64(r->tag);
 	r->lists_len = 0;
 	r->state = PD_REQ_NEW;

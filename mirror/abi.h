@@ -16,6 +16,8 @@
 #define MIRROR_FD_UFFD 6 /* /dev/userfaultfd, or the filler */
 #define MIRROR_FD_RESERVE 7 /* what backs the addresses for which no page is known */
 #define MIRROR_FD_FIRST_FREE 8
+/* Device files' descriptors lie from here on: those below are the program's numbers */
+#define MIRROR_FD_FILES 1024
 
 /* The hole: the mirror's own part of the address space, offsets from its begin */
 #define MIRROR_HOLE_CODE 0x0

@@ -9,7 +9,7 @@
  * Transport. On virtio there are virtqueue 0 (control: PD_OP_* marked "control"), virtqueue 1
  * (events, buffers posted by the guest, struct pd_event), and one or more request queues from
  * virtqueue 2 on. A request is a descriptor chain: device-readable {struct pd_req, then its lists
- * in the order drops, pages, vecs}, device-writable {struct pd_resp, for PD_OP_DEVICE followed by
+ * in the order drops, pages, vecs, fds}, device-writable {struct pd_resp, for PD_OP_DEVICE followed by
  * struct pd_device}. Requests may be answered in any order.
  *
  * Memory. A program's memory is named by {address in the program, guest frame}. The guest pins a
@@ -25,6 +25,7 @@
  *
  * Changelog
  *   1: first version.
+ *   2: descriptors that ioctls pass: rules (PD_OP_RULES), pd_req.nfds, PD_OP_FD_TAKE.
  */
 #ifndef PARADICE_PROTOCOL_H
 #define PARADICE_PROTOCOL_H
@@ -38,7 +39,7 @@
 #endif
 
 #define PD_MAGIC 0x43494450u /* "PDIC" */
-#define PD_VERSION 1
+#define PD_VERSION 2
 
 /* virtio device id used by default: reserved in the virtio specification, without a Linux driver */
 #define PD_VIRTIO_ID_DEFAULT 31
@@ -55,6 +56,9 @@
 #define PD_MAX_DROPS 512
 #define PD_MAX_PAGES 512
 #define PD_MAX_VECS 1024 /* UIO_MAXIOV */
+#define PD_MAX_FDS 64
+/* descriptor numbers of programs that may be passed to ioctls; beyond, EMFILE */
+#define PD_MAX_FD_NUMBER 65535
 
 /* The shared memory region (virtio shared memory id) through which device memory is shown. */
 #define PD_WINDOW_SHMID 0
@@ -92,6 +96,8 @@ struct pd_config {
  *	operation itself is then answered as the driver decides, with -EINTR or a restart code
  *	(-512 to -516) as the driver returned it. Result 0, or -ENOENT when no such operation is
  *	under way (not yet, or no longer): the guest asks again while its request is unanswered.
+ * @PD_OP_RULES: control. The rules from index pd_req_rules.first on, as many as the answer has room
+ *	for; result: their number, 0 behind the last one.
  * @PD_OP_OPEN: opens a device; resp.open.file is the new handle.
  * @PD_OP_RELEASE: the last reference to @file in the guest is gone. Answered when the driver's
  *	release has run. @mm is 0.
@@ -102,7 +108,7 @@ struct pd_config {
  * @PD_OP_FSYNC: fsync, or fdatasync.
  * @PD_OP_POLL: the readiness now; when none of the wanted events is ready the host arms one
  *	PD_EV_POLL for @file.
- * @PD_OP_IOCTL: ioctl.
+ * @PD_OP_IOCTL: ioctl. While it runs each of its @fds stands for what it names, in the driver's eyes.
  * @PD_OP_FASYNC: turns PD_EV_SIGIO for @file on or off.
  * @PD_OP_MMAP: maps @file in @mm; resp.map.map is the new mapping's handle. No window yet.
  * @PD_OP_MUNMAP: @mm no longer has [addr, addr+len) of the mapping; may be any part of it.
@@ -112,6 +118,9 @@ struct pd_config {
  * @PD_OP_WINDOW_UNMAP: ends that; exactly what one WINDOW_MAP mapped.
  * @PD_OP_DROP: does nothing but apply its lists.
  * @PD_OP_CONTINUE: answers a PD_ST_FAULT.
+ * @PD_OP_FD_TAKE: an ioctl on @file has returned a new descriptor, of which the driver told @mm the
+ *	number: resp.open describes the file behind it, which is the guest's from now on; -EBADF when
+ *	no ioctl of that process made such a descriptor.
  * @PD_OP_PING: control or request queue; answered with result 0, for measuring the transport.
  */
 enum pd_op {
@@ -120,6 +129,7 @@ enum pd_op {
 	PD_OP_MM_CREATE = 3,
 	PD_OP_MM_DESTROY = 4,
 	PD_OP_CANCEL = 5,
+	PD_OP_RULES = 7,
 	PD_OP_OPEN = 16,
 	PD_OP_RELEASE = 17,
 	PD_OP_FLUSH = 18,
@@ -139,6 +149,7 @@ enum pd_op {
 	PD_OP_DROP = 32,
 	PD_OP_CONTINUE = 33,
 	PD_OP_PING = 34,
+	PD_OP_FD_TAKE = 35,
 };
 
 /* Linux open flags (x86-64 and generic values) that may be sent in OPEN and @oflags */
@@ -178,6 +189,19 @@ struct pd_pages {
 };
 
 #define PD_PAGES_WRITE 1u /* the program may write there */
+
+/**
+ * struct pd_fd - a descriptor that an ioctl's argument names
+ * @number: as the program knows it, 0 to PD_MAX_FD_NUMBER
+ * @pad: 0
+ * @file: handle of the file behind it; 0: one of the guest's own, or none, which the driver shall
+ *	find closed (EBADF)
+ */
+struct pd_fd {
+	__le32 number;
+	__le32 pad;
+	__le64 file;
+};
 
 /* PD_OP_HELLO */
 struct pd_req_hello {
@@ -220,6 +244,12 @@ struct pd_req_cancel {
 
 /* The process is gone: faults of the operation fail from now on, its answer is not awaited. */
 #define PD_CANCEL_ABANDON 1u
+
+/* PD_OP_RULES */
+struct pd_req_rules {
+	__le32 first; /* index of the first one wanted */
+	__le32 pad;
+};
 
 /* PD_OP_OPEN; @oflags of the request holds the flags */
 struct pd_req_open {
@@ -267,6 +297,12 @@ struct pd_req_ioctl {
 };
 
 #define PD_IOCTL_COMPAT 1u /* a 32-bit program's */
+
+/* PD_OP_FD_TAKE */
+struct pd_req_take {
+	__le32 number; /* as the driver told it */
+	__le32 pad;
+};
 
 /* PD_OP_FASYNC */
 struct pd_req_fasync {
@@ -348,7 +384,7 @@ struct pd_req_continue {
  * @ndrops: struct pd_range entries that follow: no longer valid in @mm
  * @npages: struct pd_pages entries that follow: valid in @mm from now on
  * @nvecs: struct pd_range entries that follow: READ's and WRITE's buffers
- * @pad: 0
+ * @nfds: struct pd_fd entries that follow: IOCTL's descriptors
  * @u: by @op
  */
 struct pd_req {
@@ -361,10 +397,11 @@ struct pd_req {
 	__le32 ndrops;
 	__le32 npages;
 	__le32 nvecs;
-	__le32 pad;
+	__le32 nfds;
 	union {
 		struct pd_req_hello hello;
 		struct pd_req_device device;
+		struct pd_req_rules rules;
 		struct pd_req_mm_create mm_create;
 		struct pd_req_cancel cancel;
 		struct pd_req_open open;
@@ -373,6 +410,7 @@ struct pd_req {
 		struct pd_req_fsync fsync;
 		struct pd_req_poll poll;
 		struct pd_req_ioctl ioctl;
+		struct pd_req_take take;
 		struct pd_req_fasync fasync;
 		struct pd_req_mmap mmap;
 		struct pd_req_mremap mremap;
@@ -386,14 +424,17 @@ struct pd_req {
 #define PD_ST_DONE 0u
 #define PD_ST_FAULT 1u
 
-/* PD_OP_OPEN's answer */
+/* PD_OP_OPEN's and PD_OP_FD_TAKE's answer; of OPEN's, @oflags, @size and @name are 0 */
 struct pd_resp_open {
 	__le64 file; /* handle, not 0, never used twice */
 	__le32 flags; /* PD_FILE_* */
-	__le32 pad;
+	__le32 oflags; /* PD_O_* */
+	__le64 size; /* as fstat tells */
+	__u8 name[16]; /* what kind of file it is, for people; NUL-terminated */
 };
 
 #define PD_FILE_STREAM 1u /* no position: pread and pwrite give ESPIPE */
+#define PD_FILE_CLOEXEC 2u /* the driver made its descriptor with O_CLOEXEC */
 
 /* PD_OP_MMAP's answer */
 struct pd_resp_map {
@@ -480,6 +521,48 @@ struct pd_device {
 
 #define PD_DEVICE_RO 1u /* opened for reading only; OPEN for writing gives -EACCES */
 
+/**
+ * struct pd_rule - where an ioctl's argument holds a descriptor; PD_OP_RULES' answer is pd_resp and
+ * an array of these
+ * @cmd: the command
+ * @flags: PD_RULE_*
+ * @offset: of the descriptor, an s32, from the begin of the argument's structure, or of an element
+ *	of the array
+ * @array: offset in the structure of a pointer to an array whose elements hold one each; 0xffff
+ *	without one
+ * @count: offset of the u32 that counts the array's elements
+ * @stride: bytes of an element
+ * @nconds: entries of @cond, all of which must hold
+ * @cond: the u32 at @cond.offset of the structure, masked with @cond.mask, is @cond.value; or, with
+ *	@cond.flags 1, is not
+ *
+ * Several rules may have the same command. Made from the kernel's headers by tables/descriptors.py.
+ */
+struct pd_rule {
+	__le32 cmd;
+	__le16 flags;
+	__le16 offset;
+	__le16 array;
+	__le16 count;
+	__le16 stride;
+	__le16 nconds;
+	struct pd_rule_cond {
+		__le16 offset;
+		__le16 flags;
+		__le32 mask;
+		__le32 value;
+	} cond[3];
+};
+
+#define PD_RULE_IN 1u /* the program passes it */
+#define PD_RULE_OUT 2u /* the driver returns it, when the call succeeds */
+#define PD_RULE_COMPAT 4u /* of 32-bit programs; else of 64-bit ones */
+#define PD_RULE_RESULT 8u /* the call's result is it */
+#define PD_RULE_ARGUMENT 16u /* the argument is it */
+#define PD_RULE_NO_ARRAY 0xffffu
+#define PD_RULE_CONDS 3
+#define PD_MAX_RULES 4096
+
 /* struct pd_event.type */
 #define PD_EV_POLL 1u /* @file may be ready: @arg holds EPOLL* bits */
 #define PD_EV_SIGIO 2u /* @file's driver raised SIGIO: @arg holds EPOLL* bits, 0 when unknown */
@@ -506,6 +589,8 @@ struct pd_event {
 static_assert(sizeof(struct pd_config) == 64, "pd_config");
 static_assert(sizeof(struct pd_range) == 16, "pd_range");
 static_assert(sizeof(struct pd_pages) == 24, "pd_pages");
+static_assert(sizeof(struct pd_fd) == 16, "pd_fd");
+static_assert(sizeof(struct pd_rule) == 52, "pd_rule");
 static_assert(sizeof(struct pd_req) == 112, "pd_req");
 static_assert(sizeof(struct pd_resp) == 64, "pd_resp");
 static_assert(sizeof(struct pd_device) == 128, "pd_device");

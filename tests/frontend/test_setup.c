@@ -184,7 +184,7 @@ static void test_version_mismatch(void **state)
 	strcpy((char *)hello.u.hello.release, "6.1.0-test");
 	assert_int_equal(fe_control(&x->f, &hello, &c), -EPROTO);
 	assert_true(fe_daemon_logged(
-		&x->d, "the guest (Linux 6.1.0-test) speaks protocol version 2, this daemon 1",
+		&x->d, "the guest (Linux 6.1.0-test) speaks protocol version 3, this daemon 2",
 		1000));
 	hello.tag = 0;
 	hello.u.hello.version = PD_VERSION;

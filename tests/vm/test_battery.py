@@ -2,13 +2,18 @@
 """What programs do in a guest, beside what the same programs do on the host."""
 
 import difflib
+import subprocess
 
 import pytest
 
-from conftest import once, run_lab
+from conftest import BUILD, once, run_lab
 
 TESTDEV = ("testdev", "testdev-open", "testdev-hot", "testdev-ctl")
+# which of its ioctls pass descriptors
+RULES = subprocess.run([BUILD / "tests/guest/pdtest", "rules"], capture_output=True, text=True,
+                       check=True).stdout.strip()
 TEST_DEVICES = [f"--device=/dev/{name}" for name in TESTDEV]
+TEST_DEVICES[0] += f",{RULES}"
 DEVICES = [*TEST_DEVICES, "--device=/dev/video0", "--device=/dev/net/tun,caps=net_admin"]
 MODULES = "--host-modules=vivid:n_devs=1 testdev tun"
 STEPS = ["testdev", "testdev32", "frames", "stream-mmap", "stream-user", "tun", "counters",

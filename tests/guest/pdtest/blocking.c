@@ -57,7 +57,7 @@ static void say_end(const char *what, pid_t pid)
 
 static void await_handled(int n)
 {
-	uint64_t end = now_ms() + 10000;
+	uint64_t end = now_ms() + 10000 * patience;
 
 	while (sleeper->handled < n) {
 		MUST(now_ms() < end);

@@ -2,6 +2,7 @@
 /* pdtest: descriptors that go in and out through ioctls. */
 #include "pdtest.h"
 
+#include <stddef.h>
 #include <sys/socket.h>
 
 static void say_in(int fd, const char *what, int other)
@@ -26,19 +27,30 @@ static int make_object(int fd, uint64_t value, bool cloexec)
 
 static void run_in(void)
 {
+	int fd = open_dev(O_RDWR);
+
+	say_in(fd, "the file itself", fd);
+	say_in(fd, "another of the device", open_dev(O_RDONLY));
+	say_in(fd, "an object", make_object(fd, 55, false));
+	say_in(fd, "none", 3000);
+	say_in(fd, "-1", -1);
+}
+
+/* What is no file of the driver's kernel's where the program is a guest's. */
+static void run_foreign(void)
+{
 	int fd = open_dev(O_RDWR), file = memory_file(1, 5000), pipes[2], socks[2];
+	char *data = map_pages(1);
+	struct td_fd_pread p = { .fd = file, .len = 4096, .pos = 100, .addr = (uintptr_t)data };
 
 	MUST(pipe(pipes) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, socks) == 0);
 	MUST(lseek(file, 1234, SEEK_SET) == 1234);
-	say_in(fd, "the file itself", fd);
-	say_in(fd, "another of the device", open_dev(O_RDONLY));
 	say_in(fd, "a file", file);
 	say_in(fd, "a pipe's end", pipes[0]);
 	say_in(fd, "a pipe's other end", pipes[1]);
 	say_in(fd, "a socket", socks[0]);
-	say_in(fd, "an object", make_object(fd, 55, false));
-	say_in(fd, "none", 3000);
-	say_in(fd, "-1", -1);
+	say("read by the driver: %s", result(ioctl(fd, TD_FD_PREAD, &p)));
+	say("bytes %u, right %zu", p.len, matching(data, 1, 100, 4096));
 }
 
 static void run_out(void)
@@ -102,12 +114,13 @@ static void run_back(void)
 
 static void run_pread(void)
 {
-	int fd = open_dev(O_RDWR), file = memory_file(6, 9000), i;
+	int fd = open_dev(O_RDWR), other = open_dev(O_RDWR), i;
 	char *data = map_pages(1);
-	struct td_fd_pread p = { .fd = file, .len = 4096, .pos = 100, .addr = (uintptr_t)data };
+	struct td_fd_pread p = { .fd = other, .len = 10, .pos = 100, .addr = (uintptr_t)data };
 
+	MUST(pwrite(other, "0123456789", 10, 100) == 10);
 	say("read by the driver: %s", result(ioctl(fd, TD_FD_PREAD, &p)));
-	say("bytes %u, right %zu", p.len, matching(data, 6, 100, 4096));
+	say("bytes %u, text %s", p.len, data);
 	for (i = 0; i < 3; i++) {
 		p = (struct td_fd_pread){ .fd = i ? 3000 : open_dev(O_WRONLY),
 					  .len = 10,
@@ -134,8 +147,18 @@ static void run_many(void)
 }
 
 static const struct pd_case cases[] = {
-	{ "in", run_in, 0 },	   { "out", run_out, 0 },   { "back", run_back, 0 },
-	{ "pread", run_pread, 0 }, { "many", run_many, 0 },
+	{ "in", run_in, 0 },	 { "foreign", run_foreign, 0 }, { "out", run_out, 0 },
+	{ "back", run_back, 0 }, { "pread", run_pread, 0 },	{ "many", run_many, 0 },
 };
 
-PD_GROUP(fds, "fds", "descriptors that go in and out through ioctls", PD_LATER | PD_ALONE);
+PD_GROUP(fds, "fds", "descriptors that go in and out through ioctls", PD_ALONE);
+
+/* As options of paradiced's --device. */
+int print_rules(void)
+{
+	printf("fd-in=%#x@%zu,fd-out=%#x@%zu,fd-in=%#x@%zu\n", (unsigned int)TD_FD_IN,
+	       offsetof(struct td_fd_in, fd), (unsigned int)TD_FD_OUT,
+	       offsetof(struct td_fd_out, fd), (unsigned int)TD_FD_PREAD,
+	       offsetof(struct td_fd_pread, fd));
+	return 0;
+}

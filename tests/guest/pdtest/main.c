@@ -16,9 +16,10 @@ static bool times; /* tell on stderr how long each case took */
 
 static const char usage[] =
 	"usage: pdtest list\n"
+	"       pdtest rules\n"
 	"       pdtest run [--device /dev/testdev] [--slow N] [--shared] [--times] WHAT...\n"
-	"WHAT is a group, group.case, \"all\", \"guest\" (all that works through ioctls without\n"
-	"descriptors), or any of them after a '-', to leave it out; later words win.\n"
+	"WHAT is a group, group.case, \"all\", or any of them after a '-', to leave it out; later\n"
+	"words win. rules: which ioctls pass descriptors, as paradiced's --device takes it.\n"
 	"--slow multiplies the time bounds; --shared: other programs use the device meanwhile,\n"
 	"so that groups marked \"alone\" do not run and nothing is said of what is left behind;\n"
 	"--times: how long each case took, on stderr.\n";
@@ -29,8 +30,6 @@ static bool word_selects(const char *word, const struct pd_group *g, const struc
 
 	if (!strcmp(word, "all"))
 		return true;
-	if (!strcmp(word, "guest"))
-		return !(g->flags & PD_LATER);
 	if (strncmp(word, g->name, n))
 		return false;
 	return word[n] == 0 || (word[n] == '.' && !strcmp(word + n + 1, c->name));
@@ -70,8 +69,7 @@ static int list(void)
 	size_t i, k;
 
 	for (i = 0; (g = pd_groups[i]); i++) {
-		printf("%s%s%s: %s\n", g->name, g->flags & PD_LATER ? " (later)" : "",
-		       g->flags & PD_ALONE ? " (alone)" : "", g->about);
+		printf("%s%s: %s\n", g->name, g->flags & PD_ALONE ? " (alone)" : "", g->about);
 		for (k = 0; k < g->count; k++)
 			printf("  %s.%s\n", g->name, g->cases[k].name);
 	}
@@ -157,7 +155,7 @@ static bool supervise(pid_t pid, unsigned int seconds)
 			say("FAIL not done within %u seconds", seconds);
 			kill(-pid, SIGKILL);
 			late = true;
-			end = now_ms() + 10000;
+			end = now_ms() + 10000 * patience;
 		}
 		nap(1);
 	}
@@ -242,6 +240,8 @@ int main(int argc, char **argv)
 		return after_exec(argc - 2, argv + 2);
 	if (argc == 2 && !strcmp(argv[1], "list"))
 		return list();
+	if (argc == 2 && !strcmp(argv[1], "rules"))
+		return print_rules();
 	if (argc < 3 || strcmp(argv[1], "run")) {
 		fputs(usage, stderr);
 		return 2;

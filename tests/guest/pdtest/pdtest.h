@@ -37,8 +37,7 @@ struct pd_case {
 };
 
 enum {
-	PD_LATER = 1, /* descriptors through ioctls: not yet in a guest */
-	PD_ALONE = 2 /* uses state that all users of the device share */
+	PD_ALONE = 1 /* uses state that all users of the device share */
 };
 
 struct pd_group {
@@ -164,5 +163,8 @@ void kill_and_reap(pid_t pid);
 void nap(unsigned int ms);
 uint64_t now_ms(void);
 void on_signal(int sig, void (*handler)(int), int flags);
+
+/* fds.c */
+int print_rules(void);
 
 #endif
