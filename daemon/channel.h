@@ -21,6 +21,7 @@
 
 #define CHANNEL_MAX_FDS VHOST_MAX_REGIONS
 #define CHANNEL_TEXT 32768
+#define CHANNEL_IDENTITY_MAX 32000
 #define VM_NAME_MAX 63
 
 /**
@@ -29,6 +30,8 @@
  *	(vm_state.h), and /dev/userfaultfd where it exists
  * @CHANNEL_KEEP: to the manager: @vhost, a message of the VMM to be kept, with its descriptors
  * @CHANNEL_REPLAY: to the worker, before the start: @vhost, one that was kept
+ * @CHANNEL_IDENTITY: to the worker: what /sys says of device @device_id, which comes next: @bytes, up
+ *	to the message's end, for table position @index
  * @CHANNEL_DEVICE: to the worker: a device is there: @device, at table position @index
  * @CHANNEL_DEVICE_GONE: to the worker: the device with id @device_id is gone
  * @CHANNEL_OPEN: to the manager: open @device_id with @oflags; @id names the answer
@@ -44,6 +47,7 @@ enum channel_type {
 	CHANNEL_START = 1,
 	CHANNEL_KEEP,
 	CHANNEL_REPLAY,
+	CHANNEL_IDENTITY,
 	CHANNEL_DEVICE,
 	CHANNEL_DEVICE_GONE,
 	CHANNEL_OPEN,
@@ -108,6 +112,7 @@ struct channel_msg {
 		struct device_info device;
 		struct vhost_message vhost;
 		char text[CHANNEL_TEXT];
+		uint8_t bytes[CHANNEL_IDENTITY_MAX];
 	} u;
 };
 

@@ -123,6 +123,24 @@ static int describe(struct worker *w, struct request *r)
 	return err;
 }
 
+/* As much of it as the guest has room for: bytes, or a negative errno. */
+static int identity(struct worker *w, struct request *r)
+{
+	uint64_t room = r->reply.room - sizeof(struct pd_resp);
+	uint32_t total = 0;
+	int n;
+
+	if (room > PD_IDENTITY_MAX)
+		room = PD_IDENTITY_MAX;
+	r->tail = malloc(room + 1);
+	if (!r->tail)
+		return -ENOMEM;
+	n = devices_identity(w, &r->req.u.identity, r->tail, room, &total);
+	r->tail_len = n < 0 ? 0 : (uint32_t)n;
+	r->resp.u.identity.total = total;
+	return n;
+}
+
 /* The number of rules in the answer, or a negative errno. */
 static int rules(struct worker *w, struct request *r)
 {
@@ -149,6 +167,7 @@ static bool is_control(unsigned int op)
 	case PD_OP_MM_DESTROY:
 	case PD_OP_CANCEL:
 	case PD_OP_RULES:
+	case PD_OP_IDENTITY:
 		return true;
 	default:
 		return false;
@@ -187,6 +206,8 @@ static void serve(struct worker *w, struct request *r)
 		err = describe(w, r);
 	} else if (q->op == PD_OP_RULES) {
 		err = rules(w, r);
+	} else if (q->op == PD_OP_IDENTITY) {
+		err = identity(w, r);
 	} else if (q->op == PD_OP_MM_CREATE) {
 		err = mm_create(r->s, q->mm, &q->u.mm_create);
 	} else {

@@ -46,6 +46,26 @@ int devices_set(struct worker *w, unsigned int index, const struct device_info *
 	return 0;
 }
 
+int devices_set_identity(struct worker *w, unsigned int index, uint32_t id, const uint8_t *bytes,
+			 size_t len)
+{
+	int err = devices_grow(w, index + 1);
+	uint8_t *copy = err ? NULL : malloc(len + 1);
+	struct device *d;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, bytes, len);
+	pthread_rwlock_wrlock(&w->devices_lock);
+	d = &w->devices[index];
+	free(d->identity);
+	d->identity = copy;
+	d->identity_len = len;
+	d->identity_of = id;
+	pthread_rwlock_unlock(&w->devices_lock);
+	return 0;
+}
+
 void devices_gone(struct worker *w, uint32_t id)
 {
 	bool was = false;
@@ -53,6 +73,7 @@ void devices_gone(struct worker *w, uint32_t id)
 	pthread_rwlock_wrlock(&w->devices_lock);
 	for (unsigned int i = 0; i < w->ndevices; i++)
 		if (id && w->devices[i].info.wire.id == id) {
+			free(w->devices[i].identity);
 			memset(&w->devices[i], 0, sizeof(w->devices[i]));
 			was = true;
 		}
@@ -74,6 +95,32 @@ int devices_describe(struct worker *w, uint32_t index, struct pd_device *out)
 		*out = w->devices[index].info.wire;
 	pthread_rwlock_unlock(&w->devices_lock);
 	return err;
+}
+
+int devices_identity(struct worker *w, const struct pd_req_identity *q, uint8_t *out, size_t room,
+		     uint32_t *total)
+{
+	const struct device *d = NULL;
+	size_t n = 0;
+	int err = 0;
+
+	pthread_rwlock_rdlock(&w->devices_lock);
+	for (unsigned int i = 0; i < w->ndevices; i++)
+		if (q->device && w->devices[i].info.wire.id == q->device)
+			d = &w->devices[i];
+	if (!d) {
+		err = -ENODEV;
+	} else if (d->identity_of != q->device || !d->identity_len) {
+		err = -ENODATA;
+	} else {
+		*total = (uint32_t)d->identity_len;
+		n = q->offset < d->identity_len ? d->identity_len - q->offset : 0;
+		n = n < room ? n : room;
+		if (n)
+			memcpy(out, d->identity + q->offset, n);
+	}
+	pthread_rwlock_unlock(&w->devices_lock);
+	return err ? err : (int)n;
 }
 
 int devices_find(struct worker *w, uint32_t id, struct device_info *out)

@@ -44,6 +44,7 @@ static const char *const control_names[] = {
 	[PD_OP_HELLO] = "hello",	 [PD_OP_DEVICE] = "device",
 	[PD_OP_MM_CREATE] = "mm_create", [PD_OP_MM_DESTROY] = "mm_destroy",
 	[PD_OP_CANCEL] = "cancel",	 [PD_OP_RULES] = "rules",
+	[PD_OP_IDENTITY] = "identity",
 };
 
 const struct op_info *dispatch_op(unsigned int op)

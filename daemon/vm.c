@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "identity.h"
 #include "keep.h"
 #include "listener.h"
 #include "log.h"
@@ -99,10 +100,28 @@ static uint64_t keep_caps(const struct vm_option *o)
 	return mask;
 }
 
+/* What the guest may show of it; that it cannot, or need not, is no reason to do without it. */
+static int send_identity(struct vm *vm, unsigned int index, const struct device_info *info)
+{
+	static struct channel_msg msg;
+	dev_t rdev = makedev(info->wire.major, info->wire.minor);
+	size_t len;
+
+	memset(&msg, 0, CHANNEL_HEAD);
+	msg.type = CHANNEL_IDENTITY;
+	msg.index = index;
+	msg.device_id = vm->devices[index].id;
+	len = identity_snapshot(rdev, vm->devices[index].o->name, msg.u.bytes, sizeof(msg.u.bytes));
+	return len ? channel_send(vm->channel, &msg, CHANNEL_HEAD + len, NULL, 0, 1000) : 0;
+}
+
 static int send_device(struct vm *vm, unsigned int index, const struct device_info *info)
 {
 	struct channel_msg msg;
+	int err = send_identity(vm, index, info);
 
+	if (err)
+		return err;
 	memset(&msg, 0, CHANNEL_HEAD);
 	msg.type = CHANNEL_DEVICE;
 	msg.index = index;

@@ -75,6 +75,12 @@ static int receive_start(struct worker *w)
 				return -ENOMEM;
 			continue;
 		}
+		if (msg.type == CHANNEL_IDENTITY) {
+			if (devices_set_identity(w, msg.index, msg.device_id, msg.u.bytes,
+						 (size_t)n - CHANNEL_HEAD))
+				return -ENOMEM;
+			continue;
+		}
 		if (msg.type == CHANNEL_REPLAY) {
 			if (remember(&msg.u.vhost, fds))
 				return -ENOMEM;
@@ -153,6 +159,10 @@ static void serve_channel(struct worker *w)
 		return;
 	}
 	switch (msg.type) {
+	case CHANNEL_IDENTITY:
+		devices_set_identity(w, msg.index, msg.device_id, msg.u.bytes,
+				     (size_t)n - CHANNEL_HEAD);
+		break;
 	case CHANNEL_DEVICE:
 		devices_set(w, msg.index, &msg.u.device, true);
 		break;

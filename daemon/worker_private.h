@@ -68,9 +68,15 @@ struct counts {
 /**
  * struct device - one of the table of devices
  * @info: @info.wire.id is 0 while there is none
+ * @identity: what /sys says of it, or of the one to come
+ * @identity_len: bytes of it
+ * @identity_of: the id of the device that it belongs to
  */
 struct device {
 	struct device_info info;
+	uint8_t *identity;
+	size_t identity_len;
+	uint32_t identity_of;
 };
 
 /**

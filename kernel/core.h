@@ -54,6 +54,7 @@ enum pd_wait {
 	PD_WAIT_HOST, /* until answered or the host is lost */
 };
 
+#include "identity.h"
 #include "map.h"
 #include "mm.h"
 
@@ -86,6 +87,7 @@ struct pd_stats {
 	atomic_t orphans;
 	atomic_t files;
 	atomic_t mms;
+	atomic_t objects; /* of the host's, in /sys */
 };
 
 extern struct pd_stats pd_stats;
@@ -120,6 +122,9 @@ extern unsigned int pd_host_timeout;
  * @rules: struct pd_rules, see rules.h
  * @nodes: struct pd_node by device id
  * @nodes_lock: serialises the coming and going of nodes
+ * @directory: the host's below /sys/devices, or NULL
+ * @places: struct pd_place (identity.h), what is in it
+ * @buses: struct pd_bus, of the objects among them
  * @windows: the window region
  * @watch: asks for a sign of life while requests wait
  * @ping: a PING is under way
@@ -143,6 +148,9 @@ struct pd_host {
 	struct xarray rules;
 	struct xarray nodes;
 	struct mutex nodes_lock; /* see above */
+	struct kobject *directory;
+	struct list_head places;
+	struct list_head buses;
 	struct pd_windows windows;
 	struct delayed_work watch;
 	bool ping;
@@ -283,26 +291,30 @@ bool pd_killed(void);
 
 /**
  * struct pd_node - a device of the host's
- * @dev: the device, under class "paradice"; its release frees the node
+ * @object: the device, with the host's identity or under class "paradice"; its release frees the node
  * @cdev: its character device
+ * @place: where it is in /sys; NULL without identity
+ * @name: in /dev
+ * @minor: of our own numbers, or negative
  * @host: counted
  * @id: the host's name for it
  * @mode: permissions of the node in /dev
  * @uid: owner
  * @gid: group
  * @gone: the host took it away: no new open
- * @subsystem: the host's class
  */
 struct pd_node {
-	struct device dev;
+	struct pd_object object;
 	struct cdev cdev;
+	struct pd_place *place;
+	const char *name;
+	int minor;
 	struct pd_host *host;
 	u32 id;
 	umode_t mode;
 	kuid_t uid;
 	kgid_t gid;
 	bool gone;
-	char subsystem[sizeof_field(struct pd_device, subsystem)];
 };
 
 int pd_node_init(void);

@@ -12,6 +12,7 @@
 
 #include "compat/compat.h"
 #include "core.h"
+#include "identity.h"
 
 #define PD_MINORS 4096
 #define PD_MAX_INDEX 65536
@@ -24,9 +25,15 @@ static struct class pd_class = {
 	.name = PD_NAME,
 };
 
+static char *pd_numbers = "auto";
+module_param_named(numbers, pd_numbers, charp, 0444);
+MODULE_PARM_DESC(
+	numbers,
+	"auto: a device has the host's number where this kernel has no device of its kind (default); own: always one of ours");
+
 static char *pd_devnode(PD_DEVNODE_DEV *dev, umode_t *mode, kuid_t *uid, kgid_t *gid)
 {
-	const struct pd_node *node = container_of(dev, struct pd_node, dev);
+	const struct pd_node *node = container_of(dev, struct pd_node, object.dev);
 
 	if (mode)
 		*mode = node->mode;
@@ -34,20 +41,18 @@ static char *pd_devnode(PD_DEVNODE_DEV *dev, umode_t *mode, kuid_t *uid, kgid_t 
 		*uid = node->uid;
 	if (gid)
 		*gid = node->gid;
-	return NULL; /* the device's own name, in which ! stands for / */
+	return kstrdup(node->name, GFP_KERNEL);
 }
-
-static const struct device_type pd_device_type = {
-	.name = PD_NAME,
-	.devnode = pd_devnode,
-};
 
 static void pd_node_release(struct device *dev)
 {
-	struct pd_node *node = container_of(dev, struct pd_node, dev);
+	struct pd_node *node = container_of(dev, struct pd_node, object.dev);
 
-	ida_free(&pd_minors, MINOR(dev->devt) - MINOR(pd_devt));
+	if (node->minor >= 0)
+		ida_free(&pd_minors, node->minor);
+	pd_object_free(&node->object);
 	pd_host_put(node->host);
+	kfree(node->name);
 	kfree(node);
 }
 
@@ -96,22 +101,21 @@ static char *pd_node_name(const char *wanted)
 	return name;
 }
 
-/* makes the node that @d describes; host->nodes_lock held */
-static int pd_node_create(struct pd_host *host, const struct pd_device *d)
+/* the node that @d describes, without a number yet, to be ended by put_device(); or NULL */
+static struct pd_node *pd_node_new(struct pd_host *host, const struct pd_device *d)
 {
 	struct pd_node *node;
-	char *name;
-	int minor, ret;
 
-	minor = ida_alloc_max(&pd_minors, PD_MINORS - 1, GFP_KERNEL);
-	if (minor < 0)
-		return minor;
 	node = kzalloc(sizeof(*node), GFP_KERNEL);
-	if (!node) {
-		ida_free(&pd_minors, minor);
-		return -ENOMEM;
+	if (!node)
+		return NULL;
+	node->name = pd_node_name((const char *)d->name);
+	if (!node->name) {
+		kfree(node);
+		return NULL;
 	}
 	node->host = pd_host_get(host);
+	node->minor = -1;
 	node->id = le32_to_cpu(d->id);
 	node->mode = le32_to_cpu(d->mode) & 0777;
 	node->uid = make_kuid(&init_user_ns, le32_to_cpu(d->uid));
@@ -120,38 +124,108 @@ static int pd_node_create(struct pd_host *host, const struct pd_device *d)
 		node->uid = GLOBAL_ROOT_UID;
 	if (!gid_valid(node->gid))
 		node->gid = GLOBAL_ROOT_GID;
-	memcpy(node->subsystem, d->subsystem, sizeof(node->subsystem));
-	node->subsystem[sizeof(node->subsystem) - 1] = 0;
-
-	device_initialize(&node->dev);
-	node->dev.class = &pd_class;
-	node->dev.type = &pd_device_type;
-	node->dev.parent = host->parent;
-	node->dev.release = pd_node_release;
-	node->dev.devt = MKDEV(MAJOR(pd_devt), MINOR(pd_devt) + minor);
+	pd_object_init(&node->object, pd_node_release);
+	node->object.type.devnode = pd_devnode;
 	cdev_init(&node->cdev, &pd_fops);
 	node->cdev.owner = THIS_MODULE;
+	return node;
+}
 
-	name = pd_node_name((const char *)d->name);
-	ret = name ? dev_set_name(&node->dev, "%s", name) : -ENOMEM;
+static dev_t pd_host_number(const struct pd_device *d)
+{
+	u32 major = le32_to_cpu(d->major), minor = le32_to_cpu(d->minor);
+
+	return major && !(major >> 12) && !(minor >> MINORBITS) ? MKDEV(major, minor) : 0;
+}
+
+/* a number of ours, with the host's minor if that is free */
+static int pd_number_own(struct pd_node *node, dev_t host)
+{
+	unsigned int minor = MINOR(host);
+
+	node->minor = minor < PD_MINORS ? ida_alloc_range(&pd_minors, minor, minor, GFP_KERNEL) :
+					  -ENOSPC;
+	if (node->minor < 0)
+		node->minor = ida_alloc_max(&pd_minors, PD_MINORS - 1, GFP_KERNEL);
+	if (node->minor < 0)
+		return node->minor;
+	node->object.dev.devt = MKDEV(MAJOR(pd_devt), MINOR(pd_devt) + node->minor);
+	return 0;
+}
+
+/* adds @node with the host's identity */
+static int pd_node_identify(struct pd_host *host, struct pd_node *node, const struct pd_device *d,
+			    struct pd_identity *identity)
+{
+	const struct pd_ident *ident = identity->object[identity->n - 1];
+	dev_t number = pd_host_number(d);
+	struct pd_subsystem *s;
+	char *name = NULL;
+	int ret;
+
+	s = pd_subsystem_get(ident->subsystem, ident->is_class);
+	if (IS_ERR(s))
+		return PTR_ERR(s);
+	/* programs compare what drivers say of numbers with those of nodes */
+	if (number && !strcmp(pd_numbers, "auto") && !pd_sysfs_has_devt(number) &&
+	    !pd_subsystem_has_others(s))
+		node->object.dev.devt = number;
+	ret = node->object.dev.devt ? 0 : pd_number_own(node, number);
+	/* one that has another name in /dev must not be found under the host's */
+	if (!ret && strcmp(node->name, (const char *)d->name)) {
+		name = kstrdup(node->name, GFP_KERNEL);
+		if (name)
+			strreplace(name, '/', '!');
+		else
+			ret = -ENOMEM;
+	}
+	if (!ret)
+		ret = pd_place_add_node(host, node, identity, name);
+	kfree(name);
+	pd_subsystem_put(s);
+	return ret;
+}
+
+/* adds @node without: below the host, under our own class */
+static int pd_node_plain(struct pd_host *host, struct pd_node *node, const struct pd_device *d)
+{
+	struct device *dev = &node->object.dev;
+	int ret;
+
+	ret = pd_number_own(node, pd_host_number(d));
+	if (!ret)
+		ret = dev_set_name(dev, "%s", node->name);
 	if (ret)
-		goto err;
+		return ret;
+	dev->class = &pd_class;
+	dev->parent = host->parent;
+	node->object.type.name = PD_NAME;
+	return cdev_device_add(&node->cdev, dev);
+}
+
+/* makes the node that @d describes; @identity may be NULL; host->nodes_lock held */
+static int pd_node_create(struct pd_host *host, const struct pd_device *d,
+			  struct pd_identity *identity)
+{
+	struct pd_node *node = pd_node_new(host, d);
+	int ret;
+
+	if (!node)
+		return -ENOMEM;
 	ret = xa_insert(&host->nodes, node->id, node, GFP_KERNEL);
 	if (ret)
 		goto err;
-	ret = cdev_device_add(&node->cdev, &node->dev);
+	ret = identity ? pd_node_identify(host, node, d, identity) : pd_node_plain(host, node, d);
 	if (ret) {
 		xa_erase(&host->nodes, node->id);
 		goto err;
 	}
-	dev_info(host->parent, "/dev/%s is the host's %s, device %u:%u there\n", name,
+	dev_info(host->parent, "/dev/%s is the host's %s, device %u:%u there\n", node->name,
 		 (const char *)d->name, le32_to_cpu(d->major), le32_to_cpu(d->minor));
-	kfree(name);
 	return 0;
 
 err:
-	kfree(name);
-	put_device(&node->dev);
+	put_device(&node->object.dev);
 	return ret;
 }
 
@@ -165,8 +239,10 @@ err:
  */
 int pd_node_add(struct pd_host *host, u32 index)
 {
+	struct pd_identity *identity = NULL;
 	struct pd_device d;
 	struct pd_request *r;
+	unsigned int i;
 	long ret;
 
 	r = pd_req_new(host, PD_OP_DEVICE, NULL);
@@ -191,14 +267,28 @@ free:
 		return -EINVAL;
 	}
 
+	if (!xa_load(&host->nodes, le32_to_cpu(d.id)))
+		identity = pd_identity_fetch(host, le32_to_cpu(d.id));
+	for (i = 0; identity && i < identity->n; i++)
+		pd_subsystem_load(identity->object[i]->subsystem, identity->object[i]->is_class,
+				  i == identity->n - 1 ? pd_host_number(&d) : 0);
+
 	mutex_lock(&host->nodes_lock);
-	if (READ_ONCE(host->stopping))
+	if (READ_ONCE(host->stopping)) {
 		ret = -EIO;
-	else if (xa_load(&host->nodes, le32_to_cpu(d.id)))
+	} else if (xa_load(&host->nodes, le32_to_cpu(d.id))) {
 		ret = 0;
-	else
-		ret = pd_node_create(host, &d);
+	} else {
+		ret = pd_node_create(host, &d, identity);
+		if (ret && identity) {
+			dev_warn(host->parent,
+				 "the host's device %s cannot be shown as what it is: %ld\n",
+				 (const char *)d.name, ret);
+			ret = pd_node_create(host, &d, NULL);
+		}
+	}
 	mutex_unlock(&host->nodes_lock);
+	pd_identity_free(identity);
 	if (ret)
 		dev_err(host->parent, "no node for the host's device %s: %ld\n",
 			(const char *)d.name, ret);
@@ -224,8 +314,14 @@ int pd_node_scan(struct pd_host *host)
 static void pd_node_destroy(struct pd_node *node)
 {
 	WRITE_ONCE(node->gone, true);
-	cdev_device_del(&node->cdev, &node->dev);
-	put_device(&node->dev);
+	if (node->place) {
+		/* the device stays while others are in it; the open number does not */
+		pd_place_put(node->host, node->place);
+		cdev_del(&node->cdev);
+		return;
+	}
+	cdev_device_del(&node->cdev, &node->object.dev);
+	put_device(&node->object.dev);
 }
 
 /* the device with this id is gone; files that are open stay. May sleep */
@@ -250,6 +346,7 @@ void pd_node_remove_all(struct pd_host *host)
 		xa_erase(&host->nodes, id);
 		pd_node_destroy(node);
 	}
+	pd_places_exit(host);
 	mutex_unlock(&host->nodes_lock);
 }
 
@@ -258,6 +355,10 @@ int pd_node_init(void)
 	struct file_system_type *type;
 	int ret;
 
+	if (strcmp(pd_numbers, "auto") && strcmp(pd_numbers, "own")) {
+		pr_err(PD_NAME ": numbers=%s: neither auto nor own\n", pd_numbers);
+		return -EINVAL;
+	}
 	ret = alloc_chrdev_region(&pd_devt, 0, PD_MINORS, PD_NAME);
 	if (ret)
 		return ret;
@@ -270,6 +371,8 @@ int pd_node_init(void)
 	type = get_fs_type("devtmpfs");
 	if (type)
 		pd_dev_mnt = kern_mount(type);
+	if (pd_subsystem_init())
+		pr_warn(PD_NAME ": no view of sysfs: devices appear without their identity\n");
 	return 0;
 }
 
@@ -277,6 +380,7 @@ void pd_node_exit(void)
 {
 	if (!IS_ERR_OR_NULL(pd_dev_mnt))
 		kern_unmount(pd_dev_mnt);
+	pd_subsystem_exit();
 	class_unregister(&pd_class);
 	unregister_chrdev_region(pd_devt, PD_MINORS);
 	ida_destroy(&pd_minors);

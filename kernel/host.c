@@ -29,6 +29,8 @@ void pd_host_init(struct pd_host *host, const struct pd_transport_ops *ops, stru
 	xa_init(&host->rules);
 	xa_init(&host->nodes);
 	mutex_init(&host->nodes_lock);
+	INIT_LIST_HEAD(&host->places);
+	INIT_LIST_HEAD(&host->buses);
 	mutex_init(&host->windows.lock);
 	init_waitqueue_head(&host->windows.wait);
 	INIT_LIST_HEAD(&host->windows.lru);

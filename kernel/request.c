@@ -35,6 +35,7 @@ static unsigned int pd_op_queue(struct pd_host *host, enum pd_op op)
 	case PD_OP_HELLO:
 	case PD_OP_DEVICE:
 	case PD_OP_RULES:
+	case PD_OP_IDENTITY:
 	case PD_OP_MM_CREATE:
 	case PD_OP_MM_DESTROY:
 	case PD_OP_CANCEL:

@@ -28,6 +28,7 @@ static const struct {
 	{ "orphans", &pd_stats.orphans },
 	{ "files", &pd_stats.files },
 	{ "mms", &pd_stats.mms },
+	{ "objects", &pd_stats.objects },
 };
 
 void pd_stats_init(void)

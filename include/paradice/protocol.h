@@ -9,8 +9,9 @@
  * Transport. On virtio there are virtqueue 0 (control: PD_OP_* marked "control"), virtqueue 1
  * (events, buffers posted by the guest, struct pd_event), and one or more request queues from
  * virtqueue 2 on. A request is a descriptor chain: device-readable {struct pd_req, then its lists
- * in the order drops, pages, vecs, fds}, device-writable {struct pd_resp, for PD_OP_DEVICE followed by
- * struct pd_device}. Requests may be answered in any order.
+ * in the order drops, pages, vecs, fds}, device-writable {struct pd_resp, for PD_OP_DEVICE
+ * followed by struct pd_device, for PD_OP_IDENTITY by bytes, for PD_OP_RULES by struct pd_rule}.
+ * Requests may be answered in any order.
  *
  * Memory. A program's memory is named by {address in the program, guest frame}. The guest pins a
  * frame before it names it in a request and keeps it pinned until a request that drops the
@@ -25,7 +26,8 @@
  *
  * Changelog
  *   1: first version.
- *   2: descriptors that ioctls pass: rules (PD_OP_RULES), pd_req.nfds, PD_OP_FD_TAKE.
+ *   2: identity (PD_OP_IDENTITY); descriptors that ioctls pass: rules (PD_OP_RULES), pd_req.nfds,
+ *	PD_OP_FD_TAKE.
  */
 #ifndef PARADICE_PROTOCOL_H
 #define PARADICE_PROTOCOL_H
@@ -96,6 +98,9 @@ struct pd_config {
  *	operation itself is then answered as the driver decides, with -EINTR or a restart code
  *	(-512 to -516) as the driver returned it. Result 0, or -ENOENT when no such operation is
  *	under way (not yet, or no longer): the guest asks again while its request is unanswered.
+ * @PD_OP_IDENTITY: control. Part of what the host's /sys says of a device (struct
+ *	pd_identity_record), from pd_req_identity.offset on, as much as the chain has room for: the
+ *	result says how many bytes. -ENODATA when /sys does not know the device.
  * @PD_OP_RULES: control. The rules from index pd_req_rules.first on, as many as the answer has room
  *	for; result: their number, 0 behind the last one.
  * @PD_OP_OPEN: opens a device; resp.open.file is the new handle.
@@ -129,6 +134,7 @@ enum pd_op {
 	PD_OP_MM_CREATE = 3,
 	PD_OP_MM_DESTROY = 4,
 	PD_OP_CANCEL = 5,
+	PD_OP_IDENTITY = 6,
 	PD_OP_RULES = 7,
 	PD_OP_OPEN = 16,
 	PD_OP_RELEASE = 17,
@@ -214,6 +220,12 @@ struct pd_req_hello {
 struct pd_req_device {
 	__le32 index;
 	__le32 pad;
+};
+
+/* PD_OP_IDENTITY */
+struct pd_req_identity {
+	__le32 device; /* pd_device.id */
+	__le32 offset; /* in bytes */
 };
 
 /**
@@ -402,6 +414,7 @@ struct pd_req {
 		struct pd_req_hello hello;
 		struct pd_req_device device;
 		struct pd_req_rules rules;
+		struct pd_req_identity identity;
 		struct pd_req_mm_create mm_create;
 		struct pd_req_cancel cancel;
 		struct pd_req_open open;
@@ -458,6 +471,12 @@ struct pd_resp_fault {
 
 #define PD_FAULT_WRITE 1u
 
+/* PD_OP_IDENTITY's answer; the bytes follow struct pd_resp */
+struct pd_resp_identity {
+	__le32 total; /* size of the whole, at most PD_IDENTITY_MAX */
+	__le32 pad;
+};
+
 /* PD_OP_LLSEEK's answer */
 struct pd_resp_seek {
 	__le64 pos;
@@ -489,6 +508,7 @@ struct pd_resp {
 		struct pd_resp_fault fault;
 		struct pd_resp_seek seek;
 		struct pd_resp_poll poll;
+		struct pd_resp_identity identity;
 		__u8 raw[40];
 	} u;
 };
@@ -563,6 +583,45 @@ struct pd_rule {
 #define PD_RULE_CONDS 3
 #define PD_MAX_RULES 4096
 
+/*
+ * Identity: what the host's /sys says of a device and of its ancestors. A sequence of records:
+ * for each object, the outermost ancestor first and the device itself last, a PD_ID_OBJECT
+ * and then the records that tell of it, in any order. Strings are NUL-terminated. A guest
+ * ignores records of unknown types, and does without the identity when it cannot use it.
+ */
+#define PD_IDENTITY_MAX 65536u /* bytes of a device's identity */
+#define PD_IDENTITY_OBJECTS 8u /* the device and its ancestors, at most */
+#define PD_IDENTITY_PATH 256u /* bytes of the last object's path, the NUL included */
+#define PD_IDENTITY_PROPERTIES 1200u /* bytes of an object's properties, the NULs included */
+#define PD_IDENTITY_ATTRIBUTES 256u /* attributes of an object */
+#define PD_IDENTITY_VALUE 4095u /* bytes of an attribute's value */
+
+/**
+ * struct pd_identity_record - the head of a record; the next one follows its payload, unaligned
+ * @type: PD_ID_*
+ * @len: bytes of the payload
+ */
+struct pd_identity_record {
+	__le16 type;
+	__le16 len;
+};
+
+/*
+ * Begins an object. Its path below /sys/devices as the guest shall show it, for example
+ * "platform/vivid.0/video4linux/video0". It begins with that of the object before it, and a "/";
+ * components between the two are plain directories.
+ */
+#define PD_ID_OBJECT 1u
+#define PD_ID_CLASS 2u /* its subsystem, a class: "video4linux". This or the next, once */
+#define PD_ID_BUS 3u /* its subsystem, a bus: "pci" */
+#define PD_ID_DEVTYPE 4u /* its DEVTYPE; at most once */
+#define PD_ID_PROPERTY 5u /* "KEY=value", a further property of its events */
+/*
+ * An attribute: its name, for example "name" or "capabilities/key" (one folder at most), with its
+ * NUL, and its text, up to the payload's end.
+ */
+#define PD_ID_ATTRIBUTE 6u
+
 /* struct pd_event.type */
 #define PD_EV_POLL 1u /* @file may be ready: @arg holds EPOLL* bits */
 #define PD_EV_SIGIO 2u /* @file's driver raised SIGIO: @arg holds EPOLL* bits, 0 when unknown */
@@ -595,6 +654,7 @@ static_assert(sizeof(struct pd_req) == 112, "pd_req");
 static_assert(sizeof(struct pd_resp) == 64, "pd_resp");
 static_assert(sizeof(struct pd_device) == 128, "pd_device");
 static_assert(sizeof(struct pd_event) == 24, "pd_event");
+static_assert(sizeof(struct pd_identity_record) == 4, "pd_identity_record");
 #endif
 
 #endif

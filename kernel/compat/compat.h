@@ -109,6 +109,12 @@ static inline struct iovec pd_iter_segment(const struct iov_iter *i, unsigned in
 #define PD_DEVNODE_DEV struct device
 #endif
 
+#ifdef PD_HAVE_UEVENT_CONST
+#define PD_UEVENT_DEV const struct device
+#else
+#define PD_UEVENT_DEV struct device
+#endif
+
 /**
  * pd_shrinker_register() - gives the kernel a way to ask for memory back
  * @holder: where the shrinker is kept

@@ -53,7 +53,7 @@ def fill_share(share):
     for program in (BUILD / "tests/guest").iterdir():
         if program.is_file() and os.access(program, os.X_OK):
             shutil.copy2(program, share / "bin")
-    for script in ("battery", "host-side"):
+    for script in ("battery", "host-side", "identity"):
         shutil.copy2(TOP / "tests/vm" / script, share / "bin")
 
 
