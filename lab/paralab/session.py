@@ -61,7 +61,8 @@ class Session:
         await self.host.start(guest_kernel, initrd)
         for script in options.host_run:
             say(f"on the host: {script}")
-            out = await self.host.place.output(script, f"--host-run {script!r}", timeout=300)
+            out = await self.host.place.output(script, f"--host-run {script!r}",
+                                               timeout=options.timeout)
             if out.strip():
                 say(out.rstrip())
         if options.on == "host":
