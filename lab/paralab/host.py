@@ -101,8 +101,8 @@ class NestedHost:
             shares=shares, extra=options.host_qemu_args)
         binds = [paths.cache(), run.path] + ([options.share] if options.share else [])
         say(f"booting the host: Linux {kernel.release} ({kind})")
-        await boot(Machine(), tree.qemu_argv(vm.argv(), binds), self.place,
-                   run.appender("host-qemu.log"))
+        await boot(Machine(), tree.qemu_argv(vm.argv(), binds, options.install), self.place,
+                   run.appender("host-qemu.log"), dict(options.host_qemu_env))
         self.disks = ["/dev/vda", "/dev/vdc"]
         self.kernel, self.initrd = "/run/lab/guest/vmlinux", f"/lab/tmp/{initrd.name}"
         await self.place.output("\n".join([
@@ -124,8 +124,8 @@ class NestedHost:
         return command
 
 
-async def boot(place, argv, agent, stderr):
-    """Starts a VM's QEMU in a place and waits for its agent."""
+async def boot(place, argv, agent, stderr, env=None):
+    """Starts a VM's QEMU in a place, `env` added to its environment, and waits for its agent."""
     tail = bytearray()
 
     def on_err(data):
@@ -133,7 +133,7 @@ async def boot(place, argv, agent, stderr):
         tail.extend(data)
         del tail[:-2000]
 
-    agent.vm = await place.start(argv, on_out=agent.feed, on_err=on_err)
+    agent.vm = await place.start(argv, env, on_out=agent.feed, on_err=on_err)
 
     def ended(_future):
         agent.lost()

@@ -48,6 +48,8 @@ def parser():
     add("--host-cpus", type=int, default=0, metavar="N", help="the lab host's processors")
     add("--host-memory", default="3G", metavar="SIZE", help="the lab host's memory")
     add("--host-qemu-args", default="", metavar="ARGS", help="further arguments of L1's QEMU")
+    add("--host-qemu-env", action="append", default=[], metavar="NAME=VALUE",
+        help="environment of L1's QEMU")
     add("--daemon-args", default="", metavar="ARGS", help="further arguments of paradiced")
     add("--no-module", action="store_true", help="do not load paradice.ko in the guests")
     add("--module-params", default="", metavar="PARAMS", help="parameters of paradice.ko")
@@ -80,6 +82,9 @@ def parse(argv):
     args.devices = [device_names(d) for d in args.device]
     for name in ("guest_qemu_args", "host_qemu_args", "daemon_args"):
         setattr(args, name, shlex.split(getattr(args, name)))
+    args.host_qemu_env = [setting.split("=", 1) for setting in args.host_qemu_env]
+    if any(len(setting) != 2 for setting in args.host_qemu_env):
+        raise LabError("--host-qemu-env: NAME=VALUE")
     if args.share:
         args.share = os.path.realpath(args.share)
         if not os.path.isdir(args.share):

@@ -110,14 +110,18 @@ def _version(text):
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def qemu_argv(arguments, binds):
-    """The command line for QEMU on the machine: the system's when new enough, else the tree's."""
+def qemu_argv(arguments, binds, packages=()):
+    """The command line for QEMU on the machine: the system's when new enough, else the tree's.
+
+    When packages of QEMU's are among `packages` it is that tree's, which alone has them.
+    """
+    special = any(p.startswith("qemu-system-") for p in packages)
     own = shutil.which("qemu-system-x86_64")
-    if own:
+    if own and not special:
         done = subprocess.run([own, "--version"], capture_output=True, text=True, check=False)
         if _version(done.stdout) >= MIN_QEMU:
             return [own, *arguments]
-    tree = base()
+    tree = with_packages(packages) if special else base()
     if not (tree / "usr/bin/qemu-system-x86_64").exists():
         raise LabError(f"{tree} has no qemu-system-x86_64: remove that folder and try again")
     return enter.argv_for(tree, ["qemu-system-x86_64", *arguments], binds)
