@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-fresh check-vm lint format clean
+.PHONY: all setup user modules demo check check-fast check-fresh check-vm check-classes lint format clean
 
 all: user modules
 
@@ -37,6 +37,10 @@ check-fast: user
 # In VMs, as many tests at once as there are processors; each boots VMs of its own.
 check-vm: user modules
 	@/usr/bin/python3 -m pytest tests/vm -n auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
+
+# The programs that people use, class by class, on the host and in a guest. CLASSES_ARGS: see --help.
+check-classes: user modules
+	@tests/classes/run $(CLASSES_ARGS)
 
 # Both commands inside a newly made Debian 12 tree.
 check-fresh: setup

@@ -13,7 +13,7 @@
 void die(const char *what) __attribute__((noreturn));
 /* Answers a request: @error is 0 or a negative errno. */
 void answer(int fd, const struct fuse_in_header *in, int error, const void *data, size_t size);
-/* Serves requests until the other end is gone. @handle answers one that is neither INIT nor FORGET. */
+/* Serves requests until the other end is gone (ENODEV). @handle answers one that is neither INIT nor FORGET. */
 void serve(int fd, void (*handle)(int fd, struct fuse_in_header *in, void *arg));
 
 /* A character device /dev/@name, through the CUSE node @path. */

@@ -47,8 +47,10 @@ void serve(int fd, void (*handle)(int fd, struct fuse_in_header *in, void *arg))
 
 		if (n < 0 && (errno == EINTR || errno == ENOENT || errno == EAGAIN))
 			continue;
-		if (n <= 0)
+		if (n < 0 && errno == ENODEV)
 			return;
+		if (n <= 0)
+			die("reading a request");
 		room[n] = 0;
 		if (in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET ||
 		    in->opcode == FUSE_INTERRUPT)

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that need libraries of the lab's tree: compiled with that tree's own compiler."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .spec import HERE
+
+sys.path.insert(0, str(HERE.parents[1] / "lab"))
+
+from paralab import enter, tree  # pylint: disable=wrong-import-position
+
+
+def build(source, program, libraries, packages):
+    """Compiles one file into a program for VMs whose root has these packages."""
+    root = tree.with_packages(packages)
+    with tempfile.TemporaryDirectory() as folder:
+        argv = ["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-o", "/build/out",
+                f"/source/{source.name}", *libraries.split()]
+        binds = [(folder, "/build"), (str(source.parent), "/source")]
+        subprocess.run(enter.argv_for(root, argv, binds, overlay=True), check=True, cwd="/")
+        shutil.copy2(Path(folder, "out"), program)
