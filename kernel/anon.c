@@ -74,9 +74,13 @@ static struct file *pd_anon_alloc(struct pd_file *pf, const struct pd_resp_open 
 	file->private_data = pf;
 	file->f_mode |= FMODE_NOWAIT;
 	if (pf->stream)
-		stream_open(inode, file);
+		file->f_mode |= FMODE_STREAM;
 	else
-		file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+		file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
+	if (!pf->stream || (le32_to_cpu(open->flags) & PD_FILE_LSEEK))
+		file->f_mode |= FMODE_LSEEK;
+	else
+		file->f_mode &= ~FMODE_LSEEK;
 	return file;
 }
 
