@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
-NEEDS = ("identity", "descriptors")
 _CLASS_KEYS = {"title", "driver", "order", "packages", "host-kernel", "host-modules", "host-qemu-args",
                "host-qemu-env", "host-memory", "guest-memory", "build", "screens", "devices", "daemon-args", "setup",
                "host-setup", "host-between", "guest-setup", "step"}
-_STEP_KEYS = {"name", "tool", "run", "same", "proof", "result", "status", "timeout", "needs", "full",
+_STEP_KEYS = {"name", "tool", "run", "same", "proof", "result", "status", "timeout", "full",
               "check"}
 
 
@@ -31,7 +30,6 @@ class Step:
     result: str = ""                             # regex: what of the output the table shows
     status: int = 0                              # what it ends with on the host
     timeout: int = 60
-    needs: list = field(default_factory=list)    # mechanisms that it waits for
     full: bool = False                           # too long for the quick form
     check: bool = False                          # a part of `make check`
 
@@ -73,8 +71,6 @@ def load(path):
         step = Step(**raw)
         if not re.fullmatch(r"[a-z0-9.-]+", step.name):
             raise SpecError(f"{path}: step name {step.name!r}: small letters, digits, . and -")
-        if set(step.needs) - set(NEEDS):
-            raise SpecError(f"{path}: {step.name}: needs {step.needs}: one of {NEEDS}")
         steps.append(step)
     names = [s.name for s in steps]
     if len(set(names)) != len(names):

@@ -6,8 +6,7 @@ import re
 import tomllib
 from dataclasses import asdict, dataclass, field
 
-SAME, EXPLAINED, WAITS, DIFFERENT, NO_PROOF = (
-    "same", "explained", "waits", "DIFFERENT", "HOST FAILS")
+SAME, EXPLAINED, DIFFERENT, NO_PROOF = "same", "explained", "DIFFERENT", "HOST FAILS"
 BAD = (DIFFERENT, NO_PROOF)
 _BLOCK = re.compile(r"^```toml explained\n(.*?)^```$", re.M | re.S)
 
@@ -73,8 +72,6 @@ def judge(cls, step, host, guest, explained):
     why = explained.why(f"{cls.name}/{step.name}", verdict.differences)
     if why:
         verdict.kind, verdict.why = EXPLAINED, why
-    elif step.needs:
-        verdict.kind, verdict.why = WAITS, "for " + " and ".join(step.needs)
     else:
         verdict.kind = DIFFERENT
         verdict.differences += [f"! {line}" for line in guest.errors.splitlines()[-20:]]

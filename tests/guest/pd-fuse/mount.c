@@ -13,7 +13,7 @@
 
 #include "fuse.h"
 
-/* The process whose name is @comm, or ends with ":@comm" as a mirror's does; 0 when there is none. */
+/* The process whose name is @comm, or ":@comm[" within, as a mirror's; 0 when there is none. */
 static int find_process(const char *comm)
 {
 	struct dirent *entry;
@@ -35,7 +35,9 @@ static int find_process(const char *comm)
 		if (fgets(name, sizeof(name), f)) {
 			name[strcspn(name, "\n")] = 0;
 			base = strrchr(name, ':');
-			if (!strcmp(base ? base + 1 : name, comm) && atoi(entry->d_name) != getpid())
+			base = base ? base + 1 : name;
+			base[strcspn(base, "[")] = 0;
+			if (!strcmp(base, comm) && atoi(entry->d_name) != getpid())
 				found = atoi(entry->d_name);
 		}
 		fclose(f);
@@ -49,7 +51,7 @@ static int take_file(int pid)
 {
 	char path[64], target[256];
 
-	for (int number = 0; number < 1024; number++) {
+	for (int number = 0; number < 4096; number++) {
 		ssize_t n;
 
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
