@@ -106,5 +106,7 @@ struct mm *mm_take(struct session *s, uint64_t id)
 void mm_destroy(struct mm *mm)
 {
 	mirror_destroy(mm->mirror);
+	/* those whose fault the guest will not answer any more; new ones meet a dead mirror */
+	session_abandon_mm(mm->s, mm);
 	mm_put(mm);
 }

@@ -109,6 +109,15 @@ static void leave(struct request *r)
 		session_remove_request(r->s, r);
 }
 
+/* Its last answer, if there is a chain for it. */
+static void give_result(struct request *r)
+{
+	pthread_mutex_lock(&r->vq->lock);
+	if (r->reply.present)
+		answer(r->w, r->vq, &r->reply, &r->resp, r->tail, r->tail_len);
+	pthread_mutex_unlock(&r->vq->lock);
+}
+
 void request_done(struct request *r, int64_t result)
 {
 	bool out;
@@ -122,15 +131,11 @@ void request_done(struct request *r, int64_t result)
 	request_get(r);
 	pthread_mutex_lock(&r->vq->lock);
 	out = r->reply.present || r->abandoned;
-	if (!out)
-		r->ended = true;
+	r->ended = true;
 	pthread_mutex_unlock(&r->vq->lock);
 	if (out) {
 		leave(r);
-		pthread_mutex_lock(&r->vq->lock);
-		if (r->reply.present)
-			answer(r->w, r->vq, &r->reply, &r->resp, r->tail, r->tail_len);
-		pthread_mutex_unlock(&r->vq->lock);
+		give_result(r);
 	}
 	request_put(r);
 }
@@ -175,9 +180,7 @@ bool request_continue(struct request *r, struct request *c)
 	pthread_mutex_unlock(&r->vq->lock);
 	if (ended) {
 		leave(r);
-		pthread_mutex_lock(&r->vq->lock);
-		answer(r->w, r->vq, &r->reply, &r->resp, NULL, 0);
-		pthread_mutex_unlock(&r->vq->lock);
+		give_result(r);
 	}
 	return taken;
 }

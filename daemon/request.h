@@ -37,7 +37,7 @@ struct op_info;
  * @tail_len: bytes of it
  * @asked: the page that the guest has been asked for and has not given yet, +1; by the queue's
  *	lock. Of a CONTINUE: the one that it answers
- * @ended: it has its result, but no chain to give it on; by the queue's lock
+ * @ended: it has its result, to be given on a chain as soon as there is one; by the queue's lock
  * @abandoned: nobody waits for it
  * @listed: in the session's table
  * @open_id: what the manager calls its opening
@@ -105,7 +105,7 @@ bool request_continue(struct request *r, struct request *c);
 /* After request_continue(): the pages are there (@error 0), or are not to be had. */
 void request_go_on(struct request *r, const struct request *c, int error);
 
-/* Nobody waits for @r any more. */
+/* Nobody waits for @r any more; no CONTINUE has to come for it to go. */
 void request_abandon(struct request *r);
 
 /* After the death of a worker: answers with -EIO what it had taken from a queue. */

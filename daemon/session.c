@@ -177,6 +177,20 @@ bool session_nag(struct session *s)
 	return some;
 }
 
+void session_abandon_mm(struct session *s, const struct mm *mm)
+{
+	struct request **all;
+	size_t n;
+
+	all = snapshot(s, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (all[i]->mm == mm)
+			request_abandon(all[i]);
+		request_put(all[i]);
+	}
+	free(all);
+}
+
 static void kill_mms(struct session *s)
 {
 	for (;;) {

@@ -55,6 +55,10 @@ void session_remove_request(struct session *s, struct request *r);
 /* with a reference, or NULL */
 struct request *session_find_request(struct session *s, uint64_t tag);
 
+struct mm;
+/* Nobody waits for @mm's operations any more. */
+void session_abandon_mm(struct session *s, const struct mm *mm);
+
 /* Interrupts again those whose caller is gone and who have not ended. True: there are some. */
 bool session_nag(struct session *s);
 

@@ -129,6 +129,35 @@ static void test_worker_keeps_no_descriptor(void **state)
 	assert_int_equal(count_fds(worker), fds);
 }
 
+/* A process dies while the guest looks for a page of its: nothing waits for that page for ever. */
+static void test_process_ends_at_a_fault(void **state)
+{
+	struct fixture *x = *state;
+
+	for (int late = 0; late < 2; late++) {
+		int64_t file = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
+		struct pd_req req = { .op = PD_OP_READ,
+				      .file = (uint64_t)file,
+				      .nvecs = 1,
+				      .oflags = O_RDWR };
+		struct pd_range vec = { PROG, 100 };
+		struct fe_mm mm;
+		struct fe_call c = { .mm = &mm };
+
+		assert_int_equal(fe_mm_create(&x->f, &mm), 0);
+		req.mm = mm.id;
+		fe_submit(&x->f, &c, mm.queue, &req, NULL, NULL, &vec);
+		fe_wait_raw(&x->f, &c, 5000);
+		assert_int_equal(c.resp.status, PD_ST_FAULT);
+		assert_int_equal(fe_mm_destroy(&x->f, &mm), 0);
+		if (late) {
+			fe_continue(&x->f, &c, -EFAULT, NULL, 0, NULL);
+			assert_int_equal(fe_wait_raw(&x->f, &c, 5000), -EIO);
+		}
+		assert_int_equal(fe_release(&x->f, (uint64_t)file), 0);
+	}
+}
+
 static void test_mirror_killed(void **state)
 {
 	struct fixture *x = *state;
@@ -467,6 +496,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_vm_ends_in_the_middle),
 		TEST(test_worker_keeps_no_descriptor),
+		TEST(test_process_ends_at_a_fault),
 		TEST(test_mirror_killed),
 		TEST(test_worker_killed),
 		TEST(test_workers_that_die_all_the_time),
