@@ -12,6 +12,7 @@
  * @caching: PD_CACHE_* of its mappings
  * @ioctls: those it may be given
  * @claim: what CHANNEL_CLOSED is to say, 0: nothing
+ * @window_ended: when a window of a mapping of its ended last (windows_now()), 0: never
  * @watched: it is in the watch's epoll set
  * @edges: EPOLL* bits whose every edge the guest is told of
  * @async: it raises SIGIO
@@ -26,6 +27,7 @@ struct file {
 	uint32_t caching;
 	struct ioctl_policy ioctls;
 	uint32_t claim;
+	_Atomic uint64_t window_ended;
 	bool watched;
 	uint32_t edges;
 	bool async;

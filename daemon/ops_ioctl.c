@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "files.h"
 #include "log.h"
+#include "window.h"
 
 /* Has the mirror know the descriptors that the driver will look for. */
 static int place(struct request *r)
@@ -35,6 +37,25 @@ static int place(struct request *r)
 			return err;
 	}
 	return 0;
+}
+
+/*
+ * A driver that frees no buffer that is mapped, and says "busy", may mean a window of this file's
+ * that the VMM has not let go of yet, though the program's munmap is over.
+ */
+static int64_t run(struct request *r)
+{
+	const struct pd_req_ioctl *q = &r->req.u.ioctl;
+	struct timespec t = { .tv_nsec = 2000000 };
+	int64_t ret;
+
+	for (;;) {
+		ret = mirror_ioctl(&r->mop, &r->file->mf, r->req.oflags, q->cmd, q->arg,
+				   q->flags & PD_IOCTL_COMPAT);
+		if (ret != -EBUSY || !windows_lingers(r->file->window_ended) || r->abandoned)
+			return ret;
+		nanosleep(&t, NULL);
+	}
 }
 
 void op_ioctl(struct request *r)
@@ -59,8 +80,7 @@ void op_ioctl(struct request *r)
 		request_done(r, err);
 		return;
 	}
-	request_done(r, mirror_ioctl(&r->mop, &r->file->mf, r->req.oflags, q->cmd, q->arg,
-				     q->flags & PD_IOCTL_COMPAT));
+	request_done(r, run(r));
 }
 
 /* What kind of file it is, for people: "sync_file" of "anon_inode:sync_file". */

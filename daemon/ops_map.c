@@ -209,6 +209,8 @@ void op_window_unmap(struct request *r)
 	int err = windows_unmap(r->w->windows, &r->req.u.window);
 
 	r->map = map_find(r->s, r->req.u.window.map);
+	if (!err && r->map)
+		r->map->file->window_ended = windows_now();
 	if (!err && r->map && r->map->aside && !windows_has(r->w->windows, r->map->id))
 		map_step_back(r->map);
 	request_done(r, err);

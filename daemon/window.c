@@ -229,7 +229,7 @@ int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *r
 	return err;
 }
 
-static uint64_t now_ms(void)
+uint64_t windows_now(void)
 {
 	struct timespec t;
 
@@ -237,9 +237,14 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+bool windows_lingers(uint64_t ended)
+{
+	return ended && windows_now() - ended < LINGER_MS;
+}
+
 bool windows_lingering(struct windows *ws)
 {
-	return ws->ended_ms && now_ms() - ws->ended_ms < LINGER_MS;
+	return windows_lingers(ws->ended_ms);
 }
 
 int windows_unmap(struct windows *ws, const struct pd_req_window *req)
@@ -255,7 +260,7 @@ int windows_unmap(struct windows *ws, const struct pd_req_window *req)
 		err = map_request(ws, VHOST_BACKEND_SHMEM_UNMAP, &win, 0, -1);
 		ws->list[i] = ws->list[--ws->n];
 		save(ws);
-		ws->ended_ms = now_ms();
+		ws->ended_ms = windows_now();
 		break;
 	}
 	pthread_mutex_unlock(&ws->lock);

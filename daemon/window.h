@@ -45,9 +45,13 @@ void windows_drop_all(struct windows *ws);
 bool windows_has(struct windows *ws, uint64_t map);
 unsigned int windows_count(struct windows *ws);
 /*
- * True shortly after a window has ended: QEMU lets go of the memory some 50 ms after its answer, so
- * that a driver may still say "busy" for that.
+ * QEMU lets go of the memory some time after its answer, so that a driver may still say "busy" for
+ * it. True shortly after a window has ended.
  */
 bool windows_lingering(struct windows *ws);
+/* The same for one that ended at @ended, by windows_now(); 0: none did. */
+bool windows_lingers(uint64_t ended);
+/* Milliseconds. */
+uint64_t windows_now(void);
 
 #endif
