@@ -4,6 +4,7 @@
  *
  *	pd-input make PATH	makes mice until one has the file PATH, /dev/input/event9 for example, and
  *				moves it until killed
+ *	pd-input hold PATH	the same, without moving it
  *	pd-input watch PATH	reads PATH until the device goes, and says what it is told then
  */
 #include <dirent.h>
@@ -12,6 +13,7 @@
 #include <linux/input.h>
 #include <linux/uinput.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -43,7 +45,7 @@ static int is_file(int fd, const char *want)
 	return -1;
 }
 
-static int make(const char *path)
+static int make(const char *path, bool move_it)
 {
 	static const struct uinput_setup setup = {
 		.id = { .bustype = BUS_USB, .vendor = 0x1209, .product = 0x7064, .version = 2 },
@@ -71,6 +73,8 @@ static int make(const char *path)
 	}
 	if (is != 1)
 		return 1;
+	while (!move_it)
+		pause();
 	while (write(fd, move, sizeof(move)) == sizeof(move))
 		usleep(100000);
 	perror("/dev/uinput");
@@ -104,10 +108,10 @@ static int watch(const char *path)
 
 int main(int argc, char **argv)
 {
-	if (argc == 3 && !strcmp(argv[1], "make"))
-		return make(argv[2]);
+	if (argc == 3 && (!strcmp(argv[1], "make") || !strcmp(argv[1], "hold")))
+		return make(argv[2], !strcmp(argv[1], "make"));
 	if (argc == 3 && !strcmp(argv[1], "watch"))
 		return watch(argv[2]);
-	fprintf(stderr, "usage: pd-input make|watch PATH\n");
+	fprintf(stderr, "usage: pd-input make|hold|watch PATH\n");
 	return 2;
 }
