@@ -112,9 +112,9 @@ static bool listed(const char *const *list, const char *name)
 /* What the guest's kernel makes itself, and what is a button rather than an attribute. */
 static bool skipped(const char *name)
 {
-	static const char *const names[] = { "uevent", "dev",	 "subsystem", "device",
-					     "driver", "power",	 "remove",    "rescan",
-					     "rom",    "config", "trace",     NULL };
+	static const char *const names[] = { "uevent", "dev",	 "subsystem", "driver",
+					     "power",  "remove", "rescan",    "rom",
+					     "config", "trace",	 NULL };
 
 	return name[0] == '.' || listed(names, name) || !strncmp(name, "reset", 5) ||
 	       !strncmp(name, "resource", 8);

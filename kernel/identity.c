@@ -123,6 +123,14 @@ static bool pd_attr_taken(const struct pd_ident *ident, const char *folder, cons
 	return false;
 }
 
+/* "device" is the link to its parent in an object of a class, and an attribute of PCI devices */
+static bool pd_attr_valid(const struct pd_ident *ident, const char *name, size_t len)
+{
+	if (len == 6 && !memcmp(name, "device", 6))
+		return !ident->is_class;
+	return pd_entry_valid(name, len);
+}
+
 /* @text: name, NUL, value; @len: of all. What is not fit to be shown is left out */
 static void pd_attr_add(struct pd_ident *ident, char *text, size_t len)
 {
@@ -138,7 +146,7 @@ static void pd_attr_add(struct pd_ident *ident, char *text, size_t len)
 		    !pd_component_valid(slash + 1, text + name_len - slash - 1))
 			return;
 		*slash = 0;
-	} else if (!pd_entry_valid(text, name_len)) {
+	} else if (!pd_attr_valid(ident, text, name_len)) {
 		return;
 	}
 	if (pd_attr_taken(ident, slash ? text : NULL, slash ? slash + 1 : text))
