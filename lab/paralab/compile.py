@@ -3,15 +3,10 @@
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from .spec import HERE
-
-sys.path.insert(0, str(HERE.parents[1] / "lab"))
-
-from paralab import enter, tree  # pylint: disable=wrong-import-position
+from . import enter, tree
 
 
 def build(source, program, libraries, packages):
@@ -19,7 +14,7 @@ def build(source, program, libraries, packages):
     root = tree.with_packages(packages)
     with tempfile.TemporaryDirectory() as folder:
         argv = ["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-o", "/build/out",
-                f"/source/{source.name}", *libraries.split()]
+                f"/source/{source.name}", *libraries]
         binds = [(folder, "/build"), (str(source.parent), "/source")]
         subprocess.run(enter.argv_for(root, argv, binds, overlay=True), check=True, cwd="/")
         shutil.copy2(Path(folder, "out"), program)

@@ -2,10 +2,11 @@
 /*
  * pd-gl: draws with OpenGL ES on a render node and says what it got.
  *
- *	pd-gl NODE [FRAMES]
+ *	pd-gl NODE [FRAMES [PICTURE]]
  *
  * A turning, shaded triangle goes into a texture; each frame is read back. Prints the renderer's
- * name, and a checksum of all the pixels. Exit: 0, or 1 when something failed.
+ * name, and a checksum of all the pixels; the last frame's go to PICTURE, red, green and blue, from
+ * the top. Exit: 0, or 1 when something failed.
  */
 #include <EGL/egl.h>
 #include <EGL/eglext.h>
@@ -99,6 +100,24 @@ static GLuint scene(void)
 	return program;
 }
 
+/* OpenGL's rows begin at the bottom. */
+static void save(const char *path, const uint8_t *pixels)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f) {
+		perror(path);
+		exit(1);
+	}
+	for (int y = SIDE - 1; y >= 0; y--)
+		for (int x = 0; x < SIDE; x++)
+			fwrite(&pixels[(y * SIDE + x) * 4], 3, 1, f);
+	if (fclose(f)) {
+		perror(path);
+		exit(1);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static uint8_t pixels[SIDE * SIDE * 4];
@@ -128,6 +147,8 @@ int main(int argc, char **argv)
 				sum = (sum ^ pixels[i + part]) * 0x100000001b3ULL;
 		}
 	}
+	if (argc > 3)
+		save(argv[3], pixels);
 	printf("%d frames, %d bright pixels, checksum %016llx\n", frames, drawn,
 	       (unsigned long long)sum);
 	return drawn == 0;

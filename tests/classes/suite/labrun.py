@@ -6,14 +6,19 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from .screens import Screens
-from .spec import HERE, packages
-from .build import build
+from .spec import HERE
 
 TOP = HERE.parents[1]
+sys.path.insert(0, str(TOP / "lab"))
+
+from paralab.compile import build  # pylint: disable=wrong-import-position
+from paralab.packages import packages  # pylint: disable=wrong-import-position
+
 BUILD = TOP / "build"
 OUT = BUILD / "classes"
 PLACES = ("host", "guest")
@@ -64,7 +69,7 @@ def _fill(share, cls, steps, form):
     for script in ("steps", "screendump"):
         shutil.copy2(HERE / script, share / "bin")
     for program, libraries in cls.options.get("build", {}).items():
-        build(HERE / "programs" / f"{program}.c", share / "bin" / program, libraries,
+        build(HERE / "programs" / f"{program}.c", share / "bin" / program, libraries.split(),
               packages(cls.options["packages"]))
     for program in (BUILD / "tests/guest").iterdir():
         if program.is_file() and os.access(program, os.X_OK):

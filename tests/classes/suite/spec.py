@@ -80,14 +80,8 @@ def load(path):
 
 def load_all():
     """All classes, in the order of the documentation's table."""
-    classes = [load(path) for path in HERE.glob("*.toml") if path.name != "packages.toml"]
+    classes = [load(path) for path in HERE.glob("*.toml")]
     return sorted(classes, key=lambda c: (c.options.get("order", 99), c.name))
-
-
-def packages(name):
-    """The Debian packages of a set: few sets, as each is a copy of the lab's tree."""
-    sets = tomllib.loads((HERE / "packages.toml").read_text(encoding="utf-8"))
-    return sets[name]["packages"] if name else []
 
 
 def _known(path, data, keys):
