@@ -25,6 +25,7 @@ modules: setup
 
 demo: user
 	@lab/build-module 6.1 kernel
+	@lab/build-module 7 lab/svmfix
 	@lab/demo
 
 # Everything: what continuous integration runs.
