@@ -24,7 +24,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FRAME 2048
+/* few large frames: what is to be shown is not how fast small ones are */
+#define MTU 60000
+#define FRAME (MTU + 64)
 
 static void die(const char *what)
 {
@@ -48,7 +50,7 @@ static int tap(const char *node, const char *name)
 /* Passes what there is; frames that find no room are lost, as on a cable. */
 static void pass(int from, int to)
 {
-	char frame[FRAME];
+	static char frame[FRAME];
 
 	for (int i = 0; i < 64; i++) {
 		ssize_t n = read(from, frame, sizeof(frame));
@@ -123,8 +125,8 @@ int main(int argc, char **argv)
 		die("unshare");
 	near = tap(near_node, "pdnear0");
 	snprintf(setup, sizeof(setup),
-		 "ip link set lo up; ip addr add %s dev pdnear0 && ip link set pdnear0 up",
-		 address);
+		 "ip link set lo up; ip addr add %s dev pdnear0 && ip link set pdnear0 mtu %d up",
+		 address, MTU);
 	run(setup);
 	bridge = fork();
 	if (bridge < 0)
