@@ -34,12 +34,14 @@
  *	to the message's end, for table position @index
  * @CHANNEL_DEVICE: to the worker: a device is there: @device, at table position @index
  * @CHANNEL_DEVICE_GONE: to the worker: the device with id @device_id is gone
- * @CHANNEL_OPEN: to the manager: open @device_id with @oflags; @id names the answer
+ * @CHANNEL_OPEN: to the manager: open @device_id with @oflags, or with @in_mirror let a mirror do
+ *	so; @id names the answer
  * @CHANNEL_CLOSED: to the manager: a file of exclusive device @device_id is closed, or was not
  *	opened after all; once for each CHANNEL_OPENED with a @device_id
  * @CHANNEL_OPEN_CANCEL: to the manager: interrupt opening @id
  * @CHANNEL_OPENED: to the worker: the result of @id, with a descriptor when it is 0; @device_id
- *	where CHANNEL_CLOSED is wanted for it, else 0
+ *	where CHANNEL_CLOSED is wanted for it, else 0. With @in_mirror the descriptor is an O_PATH one of a
+ *	node that this VM's processes may open
  * @CHANNEL_STATS_ASK: to the worker: send CHANNEL_STATS; @id comes back
  * @CHANNEL_STATS: to the manager: @text; sent unasked (with @id 0) at the VM's end
  */
@@ -107,6 +109,7 @@ struct channel_msg {
 	uint32_t index;
 	uint32_t oflags;
 	int32_t result;
+	bool in_mirror;
 	union {
 		struct worker_settings start;
 		struct device_info device;

@@ -66,8 +66,10 @@ static int cancel(struct session *s, const struct pd_req_cancel *q)
 		err = 0;
 	}
 	if (r->open_id) {
-		opens_cancel(s->w->opens, r->open_id);
-		err = 0;
+		int rc = opens_cancel(s->w->opens, r);
+
+		if (!(q->flags & PD_CANCEL_ABANDON))
+			err = rc;
 	} else if (r->mop.m) {
 		int rc = mirror_cancel(&r->mop, q->flags & PD_CANCEL_ABANDON);
 

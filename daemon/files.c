@@ -59,8 +59,8 @@ static int file_add(struct file *f)
 	return err;
 }
 
-int file_create(struct session *s, int fd, uint32_t oflags, const struct device_info *device,
-		uint32_t claim, struct file **out)
+int file_create(struct session *s, int fd, uint32_t oflags, uint64_t id,
+		const struct device_info *device, uint32_t claim, struct file **out)
 {
 	struct file *f = calloc(1, sizeof(*f));
 
@@ -74,7 +74,7 @@ int file_create(struct session *s, int fd, uint32_t oflags, const struct device_
 	f->caching = device->caching;
 	f->ioctls = device->ioctls;
 	f->claim = claim;
-	f->mf.id = atomic_fetch_add(&s->w->next_handle, 1);
+	f->mf.id = id;
 	f->mf.fd = fd;
 	f->mf.oflags = oflags;
 	return file_add(f);

@@ -39,13 +39,14 @@ struct file {
  * file_create() - makes a handle for an open file
  * @fd: taken over, also on error
  * @oflags: it was opened with
+ * @id: its handle
  * @device: of which device
  * @claim: for CHANNEL_CLOSED; sent on error, too
  *
  * Return: 0 or a negative errno.
  */
-int file_create(struct session *s, int fd, uint32_t oflags, const struct device_info *device,
-		uint32_t claim, struct file **out);
+int file_create(struct session *s, int fd, uint32_t oflags, uint64_t id,
+		const struct device_info *device, uint32_t claim, struct file **out);
 
 /*
  * The same for a file that an ioctl on @from returned: what holds for its device holds for it. @id

@@ -15,6 +15,7 @@
 #include "control.h"
 #include "hotplug.h"
 #include "log.h"
+#include "nodes.h"
 #include "opener.h"
 #include "vm.h"
 
@@ -185,6 +186,7 @@ int manager_run(const struct options *o)
 		log_warning(
 			"not started by root: guests' calls run as you (uid %u), with your rights",
 			geteuid());
+	nodes_setup();
 	host.vms = calloc(o->nvms, sizeof(*host.vms));
 	if (!host.vms)
 		return 1;

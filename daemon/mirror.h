@@ -83,6 +83,7 @@ struct mirror_op {
  * @uffd_dev: descriptor of /dev/userfaultfd, or -1: userfaultfd(2) is used
  * @program: descriptor of the mirror program
  * @max_threads: operations at once in one mirror
+ * @open: mirror_open() will be used; only where mirrors have no file systems to speak of
  */
 struct mirror_env {
 	void *ctx;
@@ -92,6 +93,7 @@ struct mirror_env {
 	int uffd_dev;
 	int program;
 	unsigned int max_threads;
+	bool open;
 };
 
 /**
@@ -168,6 +170,17 @@ int mirror_fault_done(struct mirror_op *op, int error);
  * Return: 0, or -ENOENT when it has ended or not begun.
  */
 int mirror_cancel(struct mirror_op *op, bool abandon);
+
+/**
+ * mirror_open() - opens a device, whose driver sees the mirror do it
+ * @node: O_PATH descriptor of its node, which mirrors may open; stays the caller's
+ * @flags: as for open(2)
+ * @id: of the new file, see struct mirror_file
+ * @fd: the worker's descriptor, the caller's. What it is of is to be checked
+ *
+ * Return: 0 or a negative errno, as the operations below. mirror_forget_file() closes it in the mirror.
+ */
+int mirror_open(struct mirror_op *op, int node, uint32_t flags, uint64_t id, int *fd);
 
 /*
  * The operations. @file gets a descriptor in the mirror on first use. @oflags are the guest's

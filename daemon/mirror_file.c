@@ -153,6 +153,18 @@ bool mirror_fd_ours(struct mirror *m, int fd)
 	return false;
 }
 
+int mirror_fd_bring(struct mirror *m, int fd)
+{
+	fd = fetch(m, fd);
+	if (fd < 0) {
+		if (!atomic_load(&m->dead))
+			log_error("mirror of %s: a device file cannot be handed over: %s", m->name,
+				  strerror(-fd));
+		return fd;
+	}
+	return move_up(m, fd);
+}
+
 int mirror_fd_locked(struct mirror *m, struct mirror_file *file)
 {
 	struct mirror_binding *b = find(m, file->id);
@@ -160,14 +172,9 @@ int mirror_fd_locked(struct mirror *m, struct mirror_file *file)
 
 	if (b)
 		return b->fd;
-	fd = fetch(m, file->fd);
-	if (fd < 0) {
-		if (!atomic_load(&m->dead))
-			log_error("mirror of %s: a device file cannot be handed over: %s", m->name,
-				  strerror(-fd));
+	fd = mirror_fd_bring(m, file->fd);
+	if (fd < 0)
 		return fd;
-	}
-	fd = move_up(m, fd);
 	ret = mirror_fd_note(m, file->id, fd);
 	if (ret)
 		mirror_seed_call(m, SYS_close, fd, 0, 0);

@@ -58,7 +58,7 @@ static int read_back(int fd, struct mirror_filter *f)
 	return 0;
 }
 
-int mirror_filter_make(struct mirror_filter *f)
+int mirror_filter_make(struct mirror_filter *f, bool open)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int fd = -1, ret = -ENOMEM;
@@ -70,6 +70,10 @@ int mirror_filter_make(struct mirror_filter *f)
 		if (ret)
 			goto out;
 	}
+	if (open)
+		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 0);
+	if (ret)
+		goto out;
 	/* 32-bit programs' ioctls; the rules above hold for that architecture, too */
 	ret = seccomp_arch_add(ctx, SCMP_ARCH_X86);
 	if (!ret)

@@ -188,7 +188,7 @@ int mirror_pool_create(const struct mirror_env *env, struct mirror_pool **out)
 		ret = -errno;
 		goto fail;
 	}
-	ret = mirror_filter_make(&pool->filter);
+	ret = mirror_filter_make(&pool->filter, env->open);
 	if (ret)
 		goto fail;
 	ret = -pthread_create(&pool->fault_thread, NULL, fault_main, pool);

@@ -11,6 +11,7 @@
  *	mirror_cancel.c	interrupting operations
  *	mirror_file.c	descriptors in the mirror
  *	mirror_number.c	descriptors under the program's own numbers
+ *	mirror_open.c	opening a device where the driver is to see the program's own process
  *	mirror_ops.c	the operations
  *
  * What a mirror's memory says is not to be believed: a hostile guest program can have its driver
@@ -240,8 +241,8 @@ struct mirror_pool {
 /* mirror_pool.c: ends every use of a mirror that cannot be trusted or has died */
 void mirror_kill(struct mirror *m);
 
-/* mirror_filter.c: compiles the list; 0 or a negative errno */
-int mirror_filter_make(struct mirror_filter *f);
+/* mirror_filter.c: compiles the list, with or without openat(); 0 or a negative errno */
+int mirror_filter_make(struct mirror_filter *f, bool open);
 
 /* mirror_spawn.c */
 void mirror_reap(struct mirror *m);
@@ -296,6 +297,8 @@ int mirror_fd(struct mirror *m, struct mirror_file *file);
 int mirror_fd_peek(struct mirror *m, uint64_t id);
 /* the same as mirror_fd(), by bind_lock */
 int mirror_fd_locked(struct mirror *m, struct mirror_file *file);
+/* a descriptor for @fd in the mirror, where device files are; or a negative errno. By bind_lock */
+int mirror_fd_bring(struct mirror *m, int fd);
 /* notes that the mirror has @fd for the file @id; by bind_lock. 0 or -ENOMEM */
 int mirror_fd_note(struct mirror *m, uint64_t id, int fd);
 /* is @fd a descriptor that we put there? By bind_lock */

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "devices.h"
 #include "files.h"
 #include "log.h"
+#include "policy.h"
 #include "pool.h"
 #include "request.h"
 #include "window.h"
@@ -32,7 +35,8 @@ struct opens *opens_create(struct worker *w)
 	return o;
 }
 
-static int send(struct opens *o, uint32_t type, uint32_t id, uint32_t device, uint32_t oflags)
+static int send(struct opens *o, uint32_t type, uint32_t id, uint32_t device,
+		const struct request *r)
 {
 	int channel = o->w->channel;
 	struct channel_msg msg;
@@ -43,7 +47,10 @@ static int send(struct opens *o, uint32_t type, uint32_t id, uint32_t device, ui
 	msg.type = type;
 	msg.id = id;
 	msg.device_id = device;
-	msg.oflags = oflags;
+	if (r) {
+		msg.oflags = r->req.oflags;
+		msg.in_mirror = r->open_in_mirror;
+	}
 	return channel_send(channel, &msg, CHANNEL_HEAD, NULL, 0, -1) ? -EIO : 0;
 }
 
@@ -62,6 +69,7 @@ void opens_start(struct opens *o, struct request *r)
 		err = idmap_insert(&o->waiting, id, r);
 		if (!err) {
 			request_get(r);
+			r->open_in_mirror = r->mm && device.wire.flags & PD_DEVICE_OPEN_MM;
 			r->open_id = id;
 		}
 		pthread_mutex_unlock(&o->lock);
@@ -70,22 +78,28 @@ void opens_start(struct opens *o, struct request *r)
 		request_done(r, err);
 		return;
 	}
-	err = send(o, CHANNEL_OPEN, id, r->req.u.open.device, r->req.oflags);
+	err = send(o, CHANNEL_OPEN, id, r->req.u.open.device, r);
 	if (err) {
+		struct channel_msg msg = { .id = id, .result = err };
+
 		log_limited(LOG_ERROR, "devices cannot be opened any more: the manager has gone");
-		opens_answer(o, id, 0, err, -1);
+		opens_answer(o, &msg, -1);
 	}
 }
 
 void opens_closed(struct opens *o, uint32_t claim)
 {
 	if (claim)
-		send(o, CHANNEL_CLOSED, 0, claim, 0);
+		send(o, CHANNEL_CLOSED, 0, claim, NULL);
 }
 
-void opens_cancel(struct opens *o, uint32_t id)
+int opens_cancel(struct opens *o, const struct request *r)
 {
-	send(o, CHANNEL_OPEN_CANCEL, id, 0, 0);
+	/* the manager has nothing to wait for, and the mirror has not begun */
+	if (r->open_in_mirror)
+		return -ENOENT;
+	send(o, CHANNEL_OPEN_CANCEL, r->open_id, 0, NULL);
+	return 0;
 }
 
 /* Nobody will ever release it. By a thread of its own, since closing may block. */
@@ -105,68 +119,130 @@ static void try_again(struct request *r)
 	opens_start(r->w->opens, r);
 }
 
-static void answer(struct request *r, uint32_t claim, int result, int fd)
+static bool unwanted(const struct request *r)
+{
+	return r->abandoned || r->s->over;
+}
+
+/* Goes on with @r by a thread of its own. */
+static void aside(struct request *r, void (*run_it)(struct request *r))
+{
+	request_get(r);
+	pool_run_aside(r, run_it);
+}
+
+/* Gives the file the handle @id. */
+static int make_file(struct request *r, uint64_t id, uint32_t claim, int fd)
 {
 	struct device_info device;
 	struct file *f;
+	/* gone meanwhile, and with it what is known of it? */
+	int err = devices_find(r->w, r->req.u.open.device, &device);
 
-	if (result || fd < 0) {
-		opens_closed(r->w->opens, claim);
-		claim = 0;
-	}
-	if (result == -EBUSY && windows_lingering(r->w->windows) && !r->abandoned && !r->s->over) {
-		request_get(r);
-		pool_run_aside(r, try_again);
-		return;
-	}
-
-	if (!result && fd < 0)
-		result = -EIO;
-	if (!result && (r->abandoned || r->s->over)) {
-		r->open_fd = fd;
-		r->open_claim = claim;
-		request_get(r);
-		pool_run_aside(r, close_unwanted);
-		return;
-	}
-	/* gone meanwhile, and with it what is known of it */
-	if (!result)
-		result = devices_find(r->w, r->req.u.open.device, &device);
-	if (!result) {
-		result = file_create(r->s, fd, r->req.oflags, &device, claim, &f);
-		fd = -1;
-	}
-	if (!result) {
-		r->resp.u.open.file = f->mf.id;
-		r->resp.u.open.flags = f->mf.stream ? PD_FILE_STREAM : 0;
-		file_put(f);
-	}
-	if (fd >= 0) {
+	if (err) {
 		close(fd);
 		opens_closed(r->w->opens, claim);
+		return err;
 	}
-	request_done(r, result);
+	err = file_create(r->s, fd, r->req.oflags, id, &device, claim, &f);
+	if (err)
+		return err;
+	r->resp.u.open.file = f->mf.id;
+	r->resp.u.open.flags = f->mf.stream ? PD_FILE_STREAM : 0;
+	file_put(f);
+	return 0;
 }
 
-void opens_answer(struct opens *o, uint32_t id, uint32_t claim, int result, int fd)
+/* The driver has said no. */
+static void failed(struct request *r, uint32_t claim, int result)
+{
+	opens_closed(r->w->opens, claim);
+	if (result == -EBUSY && windows_lingering(r->w->windows) && !unwanted(r))
+		aside(r, try_again);
+	else
+		request_done(r, result);
+}
+
+/* A mirror says what it opened: it must be that device. */
+static int check_device(const struct request *r, int fd)
+{
+	struct device_info device;
+	struct stat st;
+
+	if (devices_find(r->w, r->req.u.open.device, &device))
+		return -ENODEV;
+	if (fstat(fd, &st) || !S_ISCHR(st.st_mode) || major(st.st_rdev) != device.wire.major ||
+	    minor(st.st_rdev) != device.wire.minor)
+		return -EIO;
+	return 0;
+}
+
+static void open_in_mirror(struct request *r)
+{
+	const uint64_t id = atomic_fetch_add(&r->w->next_handle, 1);
+	const uint32_t claim = r->open_claim;
+	int node = r->open_fd;
+	int err;
+	int fd;
+
+	err = unwanted(r) ? -EINTR :
+			    mirror_open(&r->mop, node, POLICY_OPEN(r->req.oflags), id, &fd);
+	close(node);
+	if (err) {
+		failed(r, claim, err);
+		return;
+	}
+	err = unwanted(r) ? -EINTR : check_device(r, fd);
+	if (err) {
+		close(fd);
+		opens_closed(r->w->opens, claim);
+	} else {
+		err = make_file(r, id, claim, fd);
+	}
+	if (err)
+		mirror_forget_file(r->s->pool, id);
+	request_done(r, err);
+}
+
+static void answer(struct request *r, const struct channel_msg *msg, int fd)
+{
+	int result = !msg->result && fd < 0 ? -EIO : msg->result;
+
+	r->open_id = 0;
+	r->open_fd = fd;
+	r->open_claim = msg->device_id;
+	if (result)
+		failed(r, msg->device_id, result);
+	else if (msg->in_mirror && r->mm)
+		aside(r, open_in_mirror);
+	else if (unwanted(r))
+		aside(r, close_unwanted);
+	else
+		request_done(r, make_file(r, atomic_fetch_add(&r->w->next_handle, 1),
+					  msg->device_id, fd));
+}
+
+void opens_answer(struct opens *o, const struct channel_msg *msg, int fd)
 {
 	struct request *r;
 
 	pthread_mutex_lock(&o->lock);
-	r = idmap_remove(&o->waiting, id);
+	r = idmap_remove(&o->waiting, msg->id);
 	pthread_mutex_unlock(&o->lock);
 	if (!r) {
 		if (fd >= 0)
 			close(fd);
-		opens_closed(o, claim);
+		opens_closed(o, msg->device_id);
 		return;
 	}
-	answer(r, claim, result, fd);
+	answer(r, msg, fd);
 	request_put(r);
 }
 
 void opens_hangup(struct opens *o)
 {
+	const struct channel_msg gone = { .result = -EIO };
+
 	for (;;) {
 		struct request *r;
 
@@ -177,7 +253,7 @@ void opens_hangup(struct opens *o)
 		pthread_mutex_unlock(&o->lock);
 		if (!r)
 			return;
-		answer(r, 0, -EIO, -1);
+		answer(r, &gone, -1);
 		request_put(r);
 	}
 }

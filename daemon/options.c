@@ -63,7 +63,7 @@ static const char help_text[] =
 	"For each VM:\n"
 	"  --vm NAME           begins a VM's options; those before the first --vm are defaults\n"
 	"  --socket PATH       the vhost-user socket that the VMM connects to\n"
-	"  --device PATH[,as=/dev/NAME][,ro][,exclusive][,caps=CAP[+CAP]][,cache=wb|wc|uc]\n"
+	"  --device PATH[,as=/dev/NAME][,ro][,exclusive][,caps=CAP[+CAP]][,cache=wb|wc|uc][,open=manager|mirror]\n"
 	"                      shares PATH, under another name, for reading only, with no other VM\n"
 	"                      while one has it open, with capabilities for its callers, with\n"
 	"                      another caching of its memory\n"
@@ -269,8 +269,12 @@ static void device(const char *text, struct vm_option *vm)
 			d.caching = PD_CACHE_WC;
 		else if (!strcmp(o, "cache=uc"))
 			d.caching = PD_CACHE_UC;
+		else if (!strcmp(o, "open=manager"))
+			d.opener = OPENER_MANAGER;
+		else if (!strcmp(o, "open=mirror"))
+			d.opener = OPENER_MIRROR;
 		else
-			usage("--device %s: unknown option '%s' (there are as=, ro, exclusive, caps=, cache=, allow-ioctl=, deny-ioctl=, fd-in= and fd-out=)",
+			usage("--device %s: unknown option '%s' (there are as=, ro, exclusive, caps=, cache=, open=, allow-ioctl=, deny-ioctl=, fd-in= and fd-out=)",
 			      path, o);
 	}
 	d.path = must(strdup(path));

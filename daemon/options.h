@@ -11,6 +11,13 @@
 #include "log.h"
 #include "rules.h"
 
+/* Who opens a device */
+enum opener_choice {
+	OPENER_DEFAULT, /* what is known of its subsystem decides */
+	OPENER_MANAGER,
+	OPENER_MIRROR,
+};
+
 /**
  * struct device_option - one --device
  * @path: on the host
@@ -19,6 +26,7 @@
  * @exclusive: "exclusive"
  * @caps: capabilities that "caps=" gives, a mask
  * @caching: PD_CACHE_*, or -1 when not given
+ * @opener: "open=": enum opener_choice
  * @ioctls: "allow-ioctl=" and "deny-ioctl="
  */
 struct device_option {
@@ -28,6 +36,7 @@ struct device_option {
 	bool exclusive;
 	uint64_t caps;
 	int caching;
+	enum opener_choice opener;
 	struct ioctl_policy ioctls;
 };
 

@@ -9,6 +9,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "nodes.h"
+#include "subsystems.h"
+
 #define WHY 256
 
 _Static_assert(PD_O_NONBLOCK == O_NONBLOCK && PD_O_APPEND == O_APPEND && PD_O_TRUNC == O_TRUNC &&
@@ -37,6 +40,7 @@ static void subsystem(const struct stat *st, uint8_t *out, size_t size)
 int policy_describe(const struct device_option *d, struct device_info *info, char *why)
 {
 	int mode = d->readonly ? R_OK : R_OK | W_OK;
+	const struct subsystem *known;
 	struct stat st;
 
 	if (stat(d->path, &st)) {
@@ -76,38 +80,55 @@ int policy_describe(const struct device_option *d, struct device_info *info, cha
 	snprintf((char *)info->wire.name, sizeof(info->wire.name), "%s", d->name);
 	subsystem(&st, info->wire.subsystem, sizeof(info->wire.subsystem));
 	info->ioctls = d->ioctls;
-	/* Frame buffers are written in bursts and read seldom: the kernel maps them so, too. */
-	if (d->caching >= 0)
-		info->caching = (uint32_t)d->caching;
-	else if (!strcmp((char *)info->wire.subsystem, "graphics"))
-		info->caching = PD_CACHE_WC;
-	else
-		info->caching = PD_CACHE_WB;
+	known = subsystem_find((char *)info->wire.subsystem);
+	info->caching = d->caching >= 0 ? (uint32_t)d->caching : known->caching;
+	if (nodes_possible() && d->opener != OPENER_MANAGER &&
+	    (d->opener == OPENER_MIRROR || known->open_in_mirror))
+		info->wire.flags |= PD_DEVICE_OPEN_MM;
 	return 0;
+}
+
+/* The device's node, not opened yet: what has taken its place must not be. O_PATH, or an errno */
+static int find(const struct device_option *d, uint32_t oflags, struct stat *st)
+{
+	int handle;
+
+	if (d->readonly && ((oflags & PD_O_ACCMODE) != O_RDONLY || (oflags & PD_O_TRUNC)))
+		return -EACCES;
+	handle = open(d->path, O_PATH | O_CLOEXEC);
+	if (handle < 0)
+		return errno == ENOENT ? -ENODEV : -errno;
+	if (fstat(handle, st) || !S_ISCHR(st->st_mode)) {
+		close(handle);
+		return -ENODEV;
+	}
+	return handle;
 }
 
 int policy_open(const struct device_option *d, uint32_t oflags)
 {
-	int flags = (int)(oflags & POLICY_OPEN_FLAGS) | O_NOCTTY | O_CLOEXEC;
-	char path[32];
 	struct stat st;
-	int handle;
+	char path[32];
+	int handle = find(d, oflags, &st);
 	int fd;
 
-	if (d->readonly && ((oflags & PD_O_ACCMODE) != O_RDONLY || (oflags & PD_O_TRUNC)))
-		return -EACCES;
-	/* First without the driver: what has taken the device's place must not be opened. */
-	handle = open(d->path, O_PATH | O_CLOEXEC);
 	if (handle < 0)
-		return errno == ENOENT ? -ENODEV : -errno;
-	if (fstat(handle, &st) || !S_ISCHR(st.st_mode)) {
-		close(handle);
-		return -ENODEV;
-	}
+		return handle;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", handle);
-	fd = open(path, flags);
+	fd = open(path, (int)POLICY_OPEN(oflags));
 	if (fd < 0)
 		fd = -errno;
 	close(handle);
 	return fd;
+}
+
+int policy_grant(const struct device_option *d, uint32_t oflags, gid_t group)
+{
+	struct stat st;
+	int handle = find(d, oflags, &st);
+
+	if (handle < 0)
+		return handle;
+	close(handle);
+	return nodes_make(basename(d->path), st.st_rdev, d->readonly, group);
 }

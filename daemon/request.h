@@ -40,8 +40,9 @@ struct op_info;
  * @ended: it has its result, to be given on a chain as soon as there is one; by the queue's lock
  * @abandoned: nobody waits for it
  * @listed: in the session's table
- * @open_id: what the manager calls its opening
- * @open_fd: what came of it too late
+ * @open_id: what the manager calls its opening; 0: it has answered
+ * @open_in_mirror: the manager is only asked to let a mirror do it
+ * @open_fd: what came of it: the file, too late, or the node to be opened
  * @open_claim: for opens_closed()
  * @mop: its part in the mirror layer
  * @drops: lists, behind the struct
@@ -62,6 +63,7 @@ struct request {
 	atomic_bool abandoned;
 	bool listed;
 	uint32_t open_id;
+	bool open_in_mirror;
 	int open_fd;
 	uint32_t open_claim;
 	struct mm *mm;

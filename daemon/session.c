@@ -41,6 +41,7 @@ int session_begin(struct worker *w)
 		.uffd_dev = w->uffd,
 		.program = w->program,
 		.max_threads = w->s.max_inflight,
+		.open = w->s.uid != (uid_t)-1,
 	};
 	int err;
 
@@ -154,7 +155,7 @@ static struct request **snapshot(struct session *s, size_t *n)
 static void interrupt(struct session *s, struct request *r)
 {
 	if (r->open_id)
-		opens_cancel(s->w->opens, r->open_id);
+		opens_cancel(s->w->opens, r);
 	else if (r->mop.m)
 		mirror_cancel(&r->mop, true);
 }

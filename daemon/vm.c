@@ -21,6 +21,7 @@
 #include "keep.h"
 #include "listener.h"
 #include "log.h"
+#include "nodes.h"
 #include "opener.h"
 #include "policy.h"
 #include "vm_state.h"
@@ -66,6 +67,12 @@ int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
 
 		if (policy_describe(&o->devices[i], &info, why)) {
 			log_error("VM '%s': --device: %s", o->name, why);
+			return -1;
+		}
+		if (o->devices[i].opener == OPENER_MIRROR && !nodes_possible()) {
+			log_error(
+				"VM '%s': --device %s: open=mirror needs paradiced to be started by root",
+				o->name, o->devices[i].path);
 			return -1;
 		}
 		vm->devices[i].o = &o->devices[i];
@@ -328,6 +335,24 @@ static void open_refused(struct vm *vm, uint32_t id, int result)
 	channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 0);
 }
 
+/* Lets a mirror open it. */
+static void open_granted(struct vm *vm, uint32_t id, uint32_t claim,
+			 const struct device_option *device, uint32_t oflags)
+{
+	int node = policy_grant(device, oflags, vm->gid);
+	struct channel_msg msg;
+
+	memset(&msg, 0, CHANNEL_HEAD);
+	msg.type = CHANNEL_OPENED;
+	msg.id = id;
+	msg.device_id = claim;
+	msg.result = node < 0 ? node : 0;
+	msg.in_mirror = true;
+	channel_send(vm->channel, &msg, CHANNEL_HEAD, &node, node >= 0 ? 1 : 0, 1000);
+	if (node >= 0)
+		close(node);
+}
+
 static void open_device(struct vm *vm, const struct host *host, const struct channel_msg *msg)
 {
 	struct vm_device *d = device_by_id(vm, msg->device_id);
@@ -346,7 +371,10 @@ static void open_device(struct vm *vm, const struct host *host, const struct cha
 		return;
 	}
 	d->claims += claim;
-	opener_start(vm, vm->channel, msg->id, d->o, msg->oflags, claim ? d->id : 0);
+	if (msg->in_mirror && nodes_possible())
+		open_granted(vm, msg->id, claim ? d->id : 0, d->o, msg->oflags);
+	else
+		opener_start(vm, vm->channel, msg->id, d->o, msg->oflags, claim ? d->id : 0);
 }
 
 bool vm_channel(struct vm *vm, const struct host *host,

@@ -170,7 +170,7 @@ static void serve_channel(struct worker *w)
 		devices_gone(w, msg.device_id);
 		break;
 	case CHANNEL_OPENED:
-		opens_answer(w->opens, msg.id, msg.device_id, msg.result, fds[0]);
+		opens_answer(w->opens, &msg, fds[0]);
 		fds[0] = -1;
 		break;
 	case CHANNEL_STATS_ASK:

@@ -311,6 +311,7 @@ struct pd_node {
 	int minor;
 	struct pd_host *host;
 	u32 id;
+	bool open_mm; /* the host's driver is to see who opens it */
 	umode_t mode;
 	kuid_t uid;
 	kgid_t gid;

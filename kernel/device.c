@@ -117,6 +117,7 @@ static struct pd_node *pd_node_new(struct pd_host *host, const struct pd_device 
 	node->host = pd_host_get(host);
 	node->minor = -1;
 	node->id = le32_to_cpu(d->id);
+	node->open_mm = le32_to_cpu(d->flags) & PD_DEVICE_OPEN_MM;
 	node->mode = le32_to_cpu(d->mode) & 0777;
 	node->uid = make_kuid(&init_user_ns, le32_to_cpu(d->uid));
 	node->gid = make_kgid(&init_user_ns, le32_to_cpu(d->gid));

@@ -60,6 +60,9 @@ static int pd_rule_each(struct pd_fds *fds, const struct pd_fd_rule *rule,
 	u32 i, n;
 	int ret;
 
+	/* one that the program does not know yet: for the driver it is 0 */
+	if (rule->flags & PD_RULE_GROWS && rule->offset + sizeof(s32) > fds->size)
+		return 0;
 	if (!pd_conds_hold(fds, rule))
 		return 0;
 	if (rule->array == PD_RULE_NO_ARRAY)
@@ -106,7 +109,7 @@ static int pd_fd_add_at(struct pd_fds *fds, s32 __user *at, void *ctx)
 
 /**
  * pd_fds_in() - finds the descriptors that an ioctl of the caller's passes, and adds them to it
- * @fds: zeroed but for @rules, @arg and @compat; lives as long as @r
+ * @fds: zeroed but for @rules, @arg, @size and @compat; lives as long as @r
  * @r: the ioctl's request
  *
  * Return: 0; -EMFILE for a number that is too large, -E2BIG for too many. pd_fds_free() ends it.

@@ -231,10 +231,19 @@ int pd_file_settle(struct pd_file *pf, const struct pd_resp_open *open)
 	return ret;
 }
 
+/* a file whose mirror was killed is opened by a new one */
+static void pd_open_renew(struct pd_host *host)
+{
+	if (current->mm)
+		pd_mm_renew(host, current->mm);
+	pd_mm_renew(host, NULL);
+}
+
 static int pd_open(struct inode *inode, struct file *file)
 {
 	struct pd_node *node = container_of(inode->i_cdev, struct pd_node, cdev);
 	struct pd_host *host = node->host;
+	struct pd_mm *m = NULL;
 	struct pd_request *r;
 	struct pd_file *pf;
 	long ret;
@@ -244,8 +253,17 @@ static int pd_open(struct inode *inode, struct file *file)
 	pf = pd_file_new(host);
 	if (!pf)
 		return -ENOMEM;
+	if (node->open_mm) {
+		pd_open_renew(host);
+		m = pd_file_enter(pf, false, false);
+		if (IS_ERR(m)) {
+			ret = PTR_ERR(m);
+			m = NULL;
+			goto err;
+		}
+	}
 	ret = -ENOMEM;
-	r = pd_req_new(host, PD_OP_OPEN, NULL);
+	r = pd_req_new(host, PD_OP_OPEN, m);
 	if (!r)
 		goto err;
 	r->req.oflags = cpu_to_le32(pd_oflags(file));
@@ -258,14 +276,17 @@ static int pd_open(struct inode *inode, struct file *file)
 	if (ret < 0)
 		goto err;
 	file->private_data = pf;
-	if (current->mm)
-		pd_mm_renew(host, current->mm);
-	pd_mm_renew(host, NULL);
+	if (m)
+		pd_mm_put(m);
+	else
+		pd_open_renew(host);
 	/* whether it waits is for the driver to decide */
 	file->f_mode |= FMODE_NOWAIT;
 	return pf->stream ? stream_open(inode, file) : 0;
 
 err:
+	if (m)
+		pd_mm_put(m);
 	pd_file_free(pf);
 	return ret;
 }

@@ -68,14 +68,15 @@ static int pd_ioctl_ahead(struct pd_request *r, unsigned int cmd, u64 arg, bool 
 }
 
 /* an ioctl that may pass descriptors; @fds is the caller's to free, also on failure */
-static int pd_ioctl_fds(struct pd_request *r, const struct pd_rules *rules, u64 arg, bool compat,
-			struct pd_fds **fds)
+static int pd_ioctl_fds(struct pd_request *r, const struct pd_rules *rules, unsigned int cmd,
+			u64 arg, bool compat, struct pd_fds **fds)
 {
 	*fds = kzalloc(sizeof(**fds), GFP_KERNEL);
 	if (!*fds)
 		return -ENOMEM;
 	(*fds)->rules = rules;
 	(*fds)->arg = arg;
+	(*fds)->size = _IOC_SIZE(cmd);
 	(*fds)->compat = compat;
 	return pd_fds_in(*fds, r);
 }
@@ -109,7 +110,7 @@ static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 	}
 	r->orphaned = pd_ioctl_orphaned;
 
-	ret = rules ? pd_ioctl_fds(r, rules, arg, flags & PD_IOCTL_COMPAT, &fds) : 0;
+	ret = rules ? pd_ioctl_fds(r, rules, cmd, arg, flags & PD_IOCTL_COMPAT, &fds) : 0;
 	if (!ret)
 		ret = pd_ioctl_ahead(r, cmd, arg, flags & PD_IOCTL_COMPAT);
 	if (!ret) {

@@ -259,11 +259,21 @@ fail:
 	return ret;
 }
 
+/*
+ * A mapping is shown as a whole: many drivers know their buffers by where they begin, and map none
+ * from its middle. Only one that would take most of the region is shown in parts.
+ */
+static unsigned int pd_map_chunk_shift(const struct pd_host *host, unsigned long len)
+{
+	return len > host->windows.size / 2 ? PD_CHUNK_SHIFT : PAGE_SHIFT + get_order(len);
+}
+
 static struct pd_map *pd_map_new(struct file *file, struct vm_area_struct *vma)
 {
 	struct pd_file *pf = file->private_data;
 	unsigned long len = vma->vm_end - vma->vm_start;
-	unsigned int i, n = DIV_ROUND_UP(len, PD_CHUNK_SIZE);
+	unsigned int shift = pd_map_chunk_shift(pf->host, len);
+	unsigned int i, n = DIV_ROUND_UP(len, BIT(shift));
 	struct pd_map *map;
 
 	map = kvzalloc(struct_size(map, chunks, n), GFP_KERNEL);
@@ -275,6 +285,7 @@ static struct pd_map *pd_map_new(struct file *file, struct vm_area_struct *vma)
 	map->mapping = file->f_mapping;
 	map->pgoff = vma->vm_pgoff;
 	map->len = len;
+	map->chunk_shift = shift;
 	map->nchunks = n;
 	INIT_WORK(&map->work, pd_map_end_work);
 	for (i = 0; i < n; i++) {
@@ -290,11 +301,15 @@ static int pd_mmap_check(struct pd_file *pf, const struct vm_area_struct *vma)
 	if (pd_host_lost(pf->host))
 		return -EIO;
 	if (!pf->host->windows.size) {
-		pr_warn_once(PD_NAME ": mmap fails with ENODEV: the VMM has no shared memory region for this device (QEMU 11.1 has)\n");
+		pr_warn_once(
+			PD_NAME
+			": mmap fails with ENODEV: the VMM has no shared memory region for this device (QEMU 11.1 has)\n");
 		return -ENODEV;
 	}
 	if ((vma->vm_flags & VM_WRITE) && !(vma->vm_flags & VM_MAYSHARE)) {
-		pr_warn_once(PD_NAME ": mmap fails with ENODEV: device memory cannot be shown as a writable private copy (MAP_PRIVATE with PROT_WRITE)\n");
+		pr_warn_once(
+			PD_NAME
+			": mmap fails with ENODEV: device memory cannot be shown as a writable private copy (MAP_PRIVATE with PROT_WRITE)\n");
 		return -ENODEV;
 	}
 	return 0;

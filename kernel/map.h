@@ -38,8 +38,7 @@ struct pd_windows {
 	unsigned int count;
 };
 
-#define PD_CHUNK_SHIFT 24 /* larger mappings are shown in parts of this size */
-#define PD_CHUNK_SIZE BIT(PD_CHUNK_SHIFT)
+#define PD_CHUNK_SHIFT 24 /* of the parts in which very large mappings are shown */
 
 enum pd_chunk_state {
 	PD_CHUNK_NONE,
@@ -76,6 +75,7 @@ struct pd_chunk {
  * @held: its first window is not evicted
  * @dying: the last address space that had it, when it ended with it
  * @work: ends it at the host
+ * @chunk_shift: all of @chunks but the last have 1 << this bytes
  * @nchunks: entries of @chunks
  * @chunks: its parts
  */
@@ -91,6 +91,7 @@ struct pd_map {
 	bool held;
 	struct pd_mm *dying;
 	struct work_struct work;
+	unsigned int chunk_shift;
 	unsigned int nchunks;
 	struct pd_chunk chunks[];
 };

@@ -13,16 +13,19 @@
 /* of one command */
 #define PD_RULES_MAX 32
 
-static unsigned long pd_rules_key(unsigned int cmd, bool compat)
+static unsigned long pd_rules_key(unsigned int cmd, bool compat, bool grows)
 {
-	return cmd | (unsigned long)compat << 32;
+	if (grows)
+		cmd &= ~IOCSIZE_MASK;
+	return cmd | (unsigned long)compat << 32 | (unsigned long)grows << 33;
 }
 
 /* adds @rule to those of its command; what makes no sense is left out */
 static int pd_rules_add(struct pd_host *host, const struct pd_rule *rule)
 {
 	u16 flags = le16_to_cpu(rule->flags), nconds = le16_to_cpu(rule->nconds);
-	unsigned long key = pd_rules_key(le32_to_cpu(rule->cmd), flags & PD_RULE_COMPAT);
+	unsigned long key =
+		pd_rules_key(le32_to_cpu(rule->cmd), flags & PD_RULE_COMPAT, flags & PD_RULE_GROWS);
 	struct pd_rules *old = xa_load(&host->rules, key), *new;
 	unsigned int i, n = old ? old->n : 0;
 	struct pd_fd_rule *to;
@@ -126,5 +129,6 @@ void pd_rules_free(struct pd_host *host)
 /* those of a command, NULL without any */
 const struct pd_rules *pd_rules_find(struct pd_host *host, unsigned int cmd, bool compat)
 {
-	return xa_load(&host->rules, pd_rules_key(cmd, compat));
+	return xa_load(&host->rules, pd_rules_key(cmd, compat, false)) ?:
+		       xa_load(&host->rules, pd_rules_key(cmd, compat, true));
 }

@@ -46,6 +46,7 @@ const struct pd_rules *pd_rules_find(struct pd_host *host, unsigned int cmd, boo
  * struct pd_fds - the descriptors of one ioctl
  * @rules: of its command
  * @arg: its argument
+ * @size: bytes of it, as the command says
  * @compat: of a 32-bit program
  * @n: entries of @fd and @files
  * @fd: what goes in
@@ -54,6 +55,7 @@ const struct pd_rules *pd_rules_find(struct pd_host *host, unsigned int cmd, boo
 struct pd_fds {
 	const struct pd_rules *rules;
 	u64 arg;
+	unsigned int size;
 	bool compat;
 	unsigned int n;
 	struct pd_fd fd[PD_MAX_FDS];

@@ -56,12 +56,12 @@ void pd_windows_exit(struct pd_host *host)
 
 static unsigned long pd_chunk_offset(const struct pd_chunk *c)
 {
-	return (unsigned long)(c - c->map->chunks) << PD_CHUNK_SHIFT;
+	return (unsigned long)(c - c->map->chunks) << c->map->chunk_shift;
 }
 
 static unsigned long pd_chunk_len(const struct pd_chunk *c)
 {
-	return min(PD_CHUNK_SIZE, c->map->len - pd_chunk_offset(c));
+	return min(BIT(c->map->chunk_shift), c->map->len - pd_chunk_offset(c));
 }
 
 /*
@@ -88,8 +88,7 @@ static void pd_chunk_zap(struct pd_chunk *c)
 {
 	struct pd_map *map = c->map;
 
-	unmap_mapping_range(map->mapping,
-			    ((loff_t)map->pgoff << PAGE_SHIFT) + pd_chunk_offset(c),
+	unmap_mapping_range(map->mapping, ((loff_t)map->pgoff << PAGE_SHIFT) + pd_chunk_offset(c),
 			    pd_chunk_len(c), 1);
 }
 
@@ -206,8 +205,10 @@ static vm_fault_t pd_window_map(struct pd_windows *w, struct pd_chunk *c)
 	mutex_unlock(&w->lock);
 	if (ret) {
 		wake_up_all(&w->wait);
-		pr_err_ratelimited(PD_NAME ": no room in the window region (%llu bytes) for a mapping of %lu bytes\n",
-				   w->size, pd_chunk_len(c));
+		pr_err_ratelimited(
+			PD_NAME
+			": no room in the window region (%llu bytes) for a mapping of %lu bytes\n",
+			w->size, pd_chunk_len(c));
 		return VM_FAULT_SIGBUS;
 	}
 
@@ -289,7 +290,7 @@ vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf)
 
 	if (vmf->pgoff < map->pgoff || offset >= map->len)
 		return VM_FAULT_SIGBUS;
-	c = &map->chunks[offset >> PD_CHUNK_SHIFT];
+	c = &map->chunks[offset >> map->chunk_shift];
 	for (;;) {
 		mutex_lock(&w->lock);
 		if (pd_host_lost(map->host) || READ_ONCE(map->host->stopping) || !w->size) {
@@ -311,9 +312,8 @@ vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf)
 			continue;
 		}
 		mutex_unlock(&w->lock);
-		if (wait_event_killable(w->wait,
-					READ_ONCE(c->state) != PD_CHUNK_BUSY ||
-						pd_host_lost(map->host)))
+		if (wait_event_killable(w->wait, READ_ONCE(c->state) != PD_CHUNK_BUSY ||
+							 pd_host_lost(map->host)))
 			return VM_FAULT_SIGBUS;
 	}
 }

@@ -28,18 +28,21 @@ MAX_CONDS = 3
 
 def parse(path):
     """[(line number, header, fields)] of the table."""
-    header, rules = None, []
+    header, grows, rules = None, False, []
     with open(path, encoding="utf-8") as table:
         for number, line in enumerate(table, 1):
             line = line.split("#")[0].strip()
             if line.startswith("header "):
-                header = line.split()[1]
+                _header, header, *words = line.split()
+                grows = words == ["grows"]
+                if words and not grows:
+                    sys.exit(f"{path}:{number}: not understood: {line}")
                 continue
             found = LINE.fullmatch(line)
             if line and (not found or not header):
                 sys.exit(f"{path}:{number}: not understood: {line}")
             if line:
-                rules.append((number, header, found.groupdict()))
+                rules.append((number, header, {**found.groupdict(), "grows": grows}))
     return rules
 
 
@@ -84,6 +87,8 @@ def entry(rule, values, compat):
     flags = ["PD_RULE_IN" if rule["way"] == "in" else "PD_RULE_OUT"]
     if rule["special"] in ("argument", "result"):
         flags.append(f"PD_RULE_{rule['special'].upper()}")
+    if rule["grows"]:
+        flags.append("PD_RULE_GROWS")
     if compat != "0":
         flags.append(compat)
     conds = "".join(f" {{ {rest[i]}, {rest[i + 1]}, {rest[i + 2]:#x}, {rest[i + 3]:#x} }},"

@@ -103,7 +103,8 @@ struct pd_config {
  *	result says how many bytes. -ENODATA when /sys does not know the device.
  * @PD_OP_RULES: control. The rules from index pd_req_rules.first on, as many as the answer has room
  *	for; result: their number, 0 behind the last one.
- * @PD_OP_OPEN: opens a device; resp.open.file is the new handle.
+ * @PD_OP_OPEN: opens a device; resp.open.file is the new handle. @mm may be 0; see
+ *	PD_DEVICE_OPEN_MM.
  * @PD_OP_RELEASE: the last reference to @file in the guest is gone. Answered when the driver's
  *	release has run. @mm is 0.
  * @PD_OP_FLUSH: a program closed a descriptor of @file; runs the driver's flush.
@@ -541,6 +542,8 @@ struct pd_device {
 };
 
 #define PD_DEVICE_RO 1u /* opened for reading only; OPEN for writing gives -EACCES */
+/* The driver is to see who opens it: OPEN names the caller's address space, @mm, where there is one */
+#define PD_DEVICE_OPEN_MM 2u
 
 /**
  * struct pd_rule - where an ioctl's argument holds a descriptor; PD_OP_RULES' answer is pd_resp and
@@ -580,6 +583,8 @@ struct pd_rule {
 #define PD_RULE_COMPAT 4u /* of 32-bit programs; else of 64-bit ones */
 #define PD_RULE_RESULT 8u /* the call's result is it */
 #define PD_RULE_ARGUMENT 16u /* the argument is it */
+/* Whatever size @cmd says: the structure has grown over time; @offset may lie beyond an older one */
+#define PD_RULE_GROWS 32u
 #define PD_RULE_NO_ARRAY 0xffffu
 #define PD_RULE_CONDS 3
 #define PD_MAX_RULES 4096

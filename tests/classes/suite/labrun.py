@@ -87,9 +87,11 @@ def _argv(cls, steps, share, logs, host_only):
     options = cls.options
     names = " ".join(f"{step.name}={step.timeout}" for step in steps)
 
+    def setup(place):
+        return f"sh /share/steps/@{place}-setup && sh /share/steps/@setup || exit 1"
+
     def pieces(place):
-        return "; ".join([f"sh /share/steps/@{place}-setup && sh /share/steps/@setup || exit 1",
-                          f"/share/bin/steps {place} {names}"])
+        return f"{setup(place)}; /share/bin/steps {place} {names}"
 
     argv = [TOP / "lab/run", "--share", share, "--logs", logs, "--check-logs",
             "--timeout", sum(2 * step.timeout for step in steps) + 600,
@@ -109,7 +111,10 @@ def _argv(cls, steps, share, logs, host_only):
         return [*map(str, argv), "--on", "host", "--", "/bin/sh", "-c", pieces("host")]
     for device in options["devices"]:
         argv += ["--device", device]
-    argv += ["--host-run", pieces("host"), "--host-run", "sh /share/steps/@host-between"]
+    if options.get("guest-first"):
+        argv += ["--host-run", setup("host"), "--host-after", f"/share/bin/steps host {names}"]
+    else:
+        argv += ["--host-run", pieces("host"), "--host-run", "sh /share/steps/@host-between"]
     return [*map(str, argv), "--", "/bin/sh", "-c", pieces("guest")]
 
 
