@@ -16,6 +16,7 @@ static int td_open(struct inode *inode, struct file *filp)
 	f->filp = filp;
 	f->minor = iminor(inode);
 	f->open_flags = filp->f_flags;
+	f->opener = get_pid(task_tgid(current));
 	f->group = td_group_new(0);
 	if (!f->group) {
 		ret = -ENOMEM;
@@ -50,6 +51,7 @@ static int td_open(struct inode *inode, struct file *filp)
 leave:
 	td_group_leave(f);
 free:
+	put_pid(f->opener);
 	kfree(f);
 	return ret;
 }
@@ -69,10 +71,12 @@ static int td_release(struct inode *inode, struct file *filp)
 	td_pins_free(f);
 	td_rw_free(f);
 	td_maps_free(f);
+	td_large_free(f);
 	if (f->minor == TD_MINOR_OPEN)
 		td_opens_leave();
 	td_plug_leave(f);
 	td_group_leave(f);
+	put_pid(f->opener);
 	kfree(f);
 	return 0;
 }

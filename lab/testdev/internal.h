@@ -87,6 +87,8 @@ struct td_file {
 	struct list_head pins;
 	u32 next_pin;
 	struct td_mapbuf *bufs[TD_MAP_KINDS];
+	void *large; /* TD_MAP_LARGE's memory, or NULL */
+	struct pid *opener;
 };
 
 #define TD_FILE(filp) ((struct td_file *)(filp)->private_data)
@@ -239,6 +241,10 @@ long td_map_io(struct td_file *f, struct td_map_io *io, bool write);
 long td_map_switch(struct td_file *f);
 long td_map_free(struct td_file *f, u32 kind);
 void td_maps_free(struct td_file *f);
+
+/* large.c */
+int td_large_map(struct td_file *f, struct vm_area_struct *vma);
+void td_large_free(struct td_file *f);
 
 /* fds.c */
 long td_fd_in(struct td_fd_in *in);

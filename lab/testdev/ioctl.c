@@ -62,6 +62,12 @@ static long td_touch_user(struct td_touch __user *argp)
 	return copy_to_user(argp, &touch, sizeof(touch)) ? -EFAULT : ret;
 }
 
+static u32 td_opener(const struct td_file *f)
+{
+	return (f->opener == task_tgid(current) ? TD_OPENER_PROCESS : 0) |
+	       (f->filp->f_cred == current_cred() ? TD_OPENER_CREDENTIALS : 0);
+}
+
 static long td_align(struct td_align *align)
 {
 	align->c = align->a + align->b;
@@ -146,6 +152,8 @@ long td_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 
 	case TD_OPEN_SET:
 		return TD_IN(struct td_open_set, set, (td_opens_set(&set), 0));
+	case TD_OPENER:
+		return put_user(td_opener(f), (u32 __user *)argp);
 	case TD_PLUG:
 	case TD_UNPLUG:
 		return td_hotplug(f, cmd);

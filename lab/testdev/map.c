@@ -130,6 +130,8 @@ int td_mmap(struct file *filp, struct vm_area_struct *vma)
 		return -ENODEV;
 	if (kind == TD_MAP_ERRNO)
 		return -(int)first;
+	if (kind == TD_MAP_LARGE)
+		return td_large_map(f, vma);
 	if (vma->vm_pgoff >= TD_MAP_KINDS * TD_SPAN_PAGES || first >= TD_MAP_PAGES ||
 	    vma_pages(vma) > TD_MAP_PAGES - first)
 		return -EINVAL;

@@ -341,12 +341,14 @@ enum td_map_kind {
 	TD_MAP_SLOW, /* faulted in; every fault waits for a ticket */
 	TD_MAP_PFN_FAULT, /* vmf_insert_pfn() from the fault handler */
 	TD_MAP_KINDS,
+	TD_MAP_LARGE = 14, /* TD_MAP_LARGE_SIZE, of zeros; mapped from its begin only */
 	TD_MAP_ERRNO = 15 /* fails with errno = page number of the offset */
 };
 
 #define TD_MAP_PAGES 64
 #define TD_MAP_SIZE (TD_MAP_PAGES * 4096)
 #define TD_MAP_SPAN (256 * 4096)
+#define TD_MAP_LARGE_SIZE (24 << 20)
 
 struct td_map_io {
 	__u32 kind;
@@ -369,6 +371,13 @@ struct td_open_set {
 };
 
 #define TD_OPEN_SET _IOW(TD_MAGIC, 0x68, struct td_open_set)
+
+/* ---- who asks, beside who opened the file ---- */
+
+#define TD_OPENER_PROCESS 1 /* the same one */
+#define TD_OPENER_CREDENTIALS 2 /* the same ones */
+
+#define TD_OPENER _IOR(TD_MAGIC, 0x69, __u32)
 
 /* ---- testdev-hot, asked of testdev-ctl ---- */
 

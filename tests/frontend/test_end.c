@@ -136,10 +136,9 @@ static void test_process_ends_at_a_fault(void **state)
 
 	for (int late = 0; late < 2; late++) {
 		int64_t file = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
-		struct pd_req req = { .op = PD_OP_READ,
-				      .file = (uint64_t)file,
-				      .nvecs = 1,
-				      .oflags = O_RDWR };
+		struct pd_req req = {
+			.op = PD_OP_READ, .file = (uint64_t)file, .nvecs = 1, .oflags = O_RDWR
+		};
 		struct pd_range vec = { PROG, 100 };
 		struct fe_mm mm;
 		struct fe_call c = { .mm = &mm };

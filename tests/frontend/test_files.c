@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Operations on files: what drivers of this machine answer must come back unchanged. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
@@ -393,6 +394,85 @@ static void test_ioctls_by_list(void **state)
 	fixture_end(x);
 }
 
+static int64_t open_by(struct fixture *x, struct fe_mm *mm, uint32_t device, uint32_t oflags)
+{
+	struct pd_req req = {
+		.op = PD_OP_OPEN, .mm = mm ? mm->id : 0, .oflags = oflags, .u.open.device = device
+	};
+	struct fe_call c = { .mm = mm };
+	int64_t ret;
+
+	fe_submit(&x->f, &c, mm ? mm->queue : PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
+	ret = fe_wait(&x->f, &c, 5000);
+	return ret < 0 ? ret : (int64_t)c.resp.u.open.file;
+}
+
+/* processes of the daemon's that have a file of this name */
+static unsigned int holders(struct fixture *x, const char *name)
+{
+	pid_t all[32];
+	unsigned int n = fe_descendants(x->d.pid, all, 32);
+	unsigned int found = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		char path[64];
+		struct dirent *e;
+		bool has = false;
+		DIR *dir;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd", all[i]);
+		dir = opendir(path);
+		while (dir && (e = readdir(dir))) {
+			char to[64] = "";
+
+			has |= readlinkat(dirfd(dir), e->d_name, to, sizeof(to) - 1) > 0 &&
+			       !strcmp(to, name);
+		}
+		if (dir)
+			closedir(dir);
+		found += has;
+	}
+	return found;
+}
+
+static void test_mirror_opens(void **state)
+{
+	const char *const args[] = { "--device", "/dev/zero,as=/dev/own,open=mirror",
+				     "--device", "/dev/zero,as=/dev/own-ro,ro,open=mirror",
+				     "--device", "/dev/zero,as=/dev/own-1,exclusive,open=mirror",
+				     NULL };
+	struct fixture *x = fixture_begin(NULL, args);
+	struct pd_req req = { .op = PD_OP_DEVICE, .u.device.index = DEV_TUN };
+	struct fe_call c = { 0 };
+	int64_t file;
+
+	(void)state;
+	assert_int_equal(fe_control(&x->f, &req, &c), 0);
+	assert_int_equal(c.device.flags, PD_DEVICE_OPEN_MM);
+	file = open_by(x, &x->mm, DEV_TUN + 1, O_RDWR);
+	assert_true(file > 0);
+	/* not by the path that the manager opens */
+	assert_int_equal(holders(x, "/zero (deleted)"), 2);
+	assert_int_equal(fe_read(&x->f, &x->mm, file, PROG, 8000), 8000);
+	assert_int_equal(fe_release(&x->f, file), 0);
+	assert_int_equal(holders(x, "/zero (deleted)"), 0);
+	/* nobody's memory: the manager opens it */
+	file = open_by(x, NULL, DEV_TUN + 1, O_RDWR);
+	assert_true(file > 0);
+	assert_int_equal(holders(x, "/zero (deleted)"), 0);
+	assert_int_equal(fe_release(&x->f, file), 0);
+	assert_int_equal(open_by(x, &x->mm, DEV_TUN + 2, O_RDWR), -EACCES);
+	file = open_by(x, &x->mm, DEV_TUN + 2, O_RDONLY);
+	assert_true(file > 0);
+	assert_int_equal(fe_read(&x->f, &x->mm, file, PROG, 10), 10);
+	for (int i = 0; i < 100; i++) {
+		file = open_by(x, &x->mm, DEV_TUN + 3, O_RDWR);
+		assert_true(file > 0);
+		assert_int_equal(fe_release(&x->f, file), 0);
+	}
+	fixture_end(x);
+}
+
 static void test_stream_or_position(void **state)
 {
 	struct fixture *x = *state;
@@ -517,6 +597,7 @@ int main(void)
 		TEST(test_sigio),
 		TEST(test_events_wait_for_buffers),
 		cmocka_unit_test(test_ioctls_by_list),
+		cmocka_unit_test(test_mirror_opens),
 		TEST(test_stream_or_position),
 		TEST(test_tun_makes_an_interface_of_the_hosts),
 		TEST(test_nonblock_follows_the_guests_flags),

@@ -16,7 +16,7 @@ TEST_DEVICES = [f"--device=/dev/{name}" for name in TESTDEV]
 TEST_DEVICES[0] += f",{RULES}"
 DEVICES = [*TEST_DEVICES, "--device=/dev/video0", "--device=/dev/net/tun,caps=net_admin"]
 MODULES = "--host-modules=vivid:n_devs=1 testdev tun"
-STEPS = ["testdev", "testdev32", "frames", "stream-mmap", "stream-user", "tun", "counters",
+STEPS = ["testdev", "testdev32", "opener", "frames", "stream-mmap", "stream-user", "tun", "counters",
          "unload"]
 # after the guest's end: processes, and what the daemon holds open
 LEFT = """{ ps -eo comm; for p in $PARADICE_DAEMON_PIDS; do ls -l /proc/$p/fd; done; } \
@@ -30,7 +30,7 @@ GUEST_KERNELS = [pytest.param(name, marks=pytest.mark.xdist_group(f"guest-{name}
 def host(tmp_path_factory):
     """The test device's programs, natively."""
     run = once(tmp_path_factory, "host", lambda tmp: run_lab(
-        "host", [MODULES, "--on", "host"], ["/share/bin/battery", "testdev", "testdev32"], tmp))
+        "host", [MODULES, "--on", "host"], ["/share/bin/battery", "testdev", "testdev32", "opener"], tmp))
     run.assert_ok()
     return run
 
@@ -38,13 +38,20 @@ def host(tmp_path_factory):
 @pytest.fixture(scope="session", params=GUEST_KERNELS)
 def guest(request, tmp_path_factory):
     """All steps in a guest with that kernel."""
-    return run_lab(f"guest-{request.param}",
-                   [MODULES, *DEVICES, "--guest-kernel", request.param, "--guest-memory", "640M",
+    run = run_lab(f"guest-{request.param}",
+                   [MODULES, *devices(request.param), "--guest-kernel", request.param, "--guest-memory", "640M",
                     # so that a hundred mappings do not fit
                     "--module-params", "max_windows=40",
                     "--host-script", "/share/bin/host-side",
                     "--host-after", LEFT],
                    ["/share/bin/battery", *STEPS], tmp_path_factory.mktemp("guest"))
+    run.kernel = request.param
+    return run
+
+
+def devices(kernel):
+    """The devices that are forwarded to a guest with that kernel, opened by one and the other."""
+    return [d + ",open=mirror" if kernel == "7" and "testdev" in d else d for d in DEVICES]
 
 
 def assert_same(host, guest, step):
@@ -65,6 +72,13 @@ def test_testdev_as_on_the_host(host, guest):
 
 def test_32_bit_program_as_on_the_host(host, guest):
     assert_same(host, guest, "testdev32")
+
+
+def test_driver_sees_who_opens(host, guest):
+    """With open=mirror the program's mirror, else the daemon."""
+    assert "the same process 1, the same credentials 1" in host.text("opener")
+    same = guest.text("opener") == host.text("opener")
+    assert same == (guest.kernel == "7"), guest.text("opener")
 
 
 def test_every_frame_is_right(guest):

@@ -391,6 +391,24 @@ static void run_files(void)
 	say("back: %zu", matching(pa, 3, 0, 2 * PAGE));
 }
 
+/* A buffer that its driver maps from its begin only, larger than others. */
+static void run_large(void)
+{
+	int fd = open_dev(O_RDWR);
+	const size_t n = TD_MAP_LARGE_SIZE / PAGE;
+	char *p = map_rw(fd, TD_MAP_LARGE, 0, n), *q;
+	size_t i, right = 0;
+
+	for (i = 0; i < n; i++)
+		*(volatile size_t *)(p + i * PAGE) = i;
+	q = map_rw(fd, TD_MAP_LARGE, 0, n);
+	for (i = 0; i < n; i++)
+		right += *(volatile size_t *)(q + i * PAGE) == i;
+	say("pages that are right: %zu of %zu", right, n);
+	p = map_dev(fd, TD_MAP_LARGE, 1, 1, PROT_READ, MAP_SHARED);
+	say("from its middle: %s", result(p == MAP_FAILED ? -1 : 0));
+}
+
 static const struct pd_case cases[] = {
 	{ "both-ways", run_both_ways, 0 },
 	{ "errors", run_errors, 0 },
@@ -407,6 +425,7 @@ static const struct pd_case cases[] = {
 	{ "advice", run_advice, 0 },
 	{ "as-buffer", run_as_buffer, 0 },
 	{ "files", run_files, 0 },
+	{ "large", run_large, 0 },
 };
 
 PD_GROUP(mmap, "mmap", "mappings of RAM pages", 0);

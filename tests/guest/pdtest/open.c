@@ -261,12 +261,23 @@ static void run_separate(void)
 	CHECK(!memcmp(text, "hello", 5));
 }
 
+/* The driver sees one process open it and call it; forwarded, with open=mirror. */
+static void run_opener(void)
+{
+	int fd = open_dev(O_RDWR);
+	__u32 same = 0;
+
+	MUST(ioctl(fd, TD_OPENER, &same) == 0);
+	say("the same process %d, the same credentials %d", !!(same & TD_OPENER_PROCESS),
+	    !!(same & TD_OPENER_CREDENTIALS));
+}
+
 static const struct pd_case cases[] = {
 	{ "flags", run_flags, 0 },	   { "setfl", run_setfl, 0 },
 	{ "access", run_access, 0 },	   { "refused", run_refused, 0 },
 	{ "errno", run_errno, 0 },	   { "gate", run_gate, 0 },
 	{ "exclusive", run_exclusive, 0 }, { "close", run_close, 0 },
-	{ "separate", run_separate, 0 },
+	{ "separate", run_separate, 0 },   { "opener", run_opener, 0 },
 };
 
 PD_GROUP(open, "open", "open, its flags and errors, close", PD_ALONE);
