@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-fresh check-vm check-classes lint format clean
+.PHONY: all setup user modules demo check check-fast check-fresh check-fuzz check-vm check-classes fuzz lint format clean
 
 all: user modules
 
@@ -29,11 +29,19 @@ demo: user
 	@lab/demo
 
 # Everything: what continuous integration runs.
-check: lint check-fast check-vm
+check: lint check-fast check-fuzz check-vm
 
 # What needs no VM.
 check-fast: user
 	@meson test -C $(BUILD) --print-errorlogs
+
+# The fuzzers go on from what they learnt before. SECONDS: how long.
+SECONDS ?= 600
+fuzz: setup
+	@tests/fuzz/run $(SECONDS)
+
+check-fuzz: setup
+	@tests/fuzz/run 120
 
 # In VMs, as many tests at once as there are processors; each boots VMs of its own.
 check-vm: user modules

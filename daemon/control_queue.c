@@ -219,6 +219,21 @@ static void serve(struct worker *w, struct request *r)
 	request_put(r);
 }
 
+/* Serves all that waits, one by one, each wholly before or wholly after a reset. */
+static void serve_all(struct worker *w)
+{
+	struct request *r;
+	bool more;
+
+	do {
+		pthread_mutex_lock(&w->order[PD_QUEUE_CONTROL]);
+		r = request_take(w, &w->vq[PD_QUEUE_CONTROL], &more);
+		if (r)
+			serve(w, r);
+		pthread_mutex_unlock(&w->order[PD_QUEUE_CONTROL]);
+	} while (r);
+}
+
 static bool untouched(struct worker *w)
 {
 	struct virtqueue *q = &w->vq[PD_QUEUE_CONTROL];
@@ -251,9 +266,7 @@ static void *control_main(void *arg)
 	for (;;) {
 		int timeout = nag ? NAG_MS : suspicious ? UNTOUCHED_MS : -1;
 		struct epoll_event ev;
-		struct request *r;
 		struct session *s;
-		bool more;
 		int n = epoll_wait(epoll, &ev, 1, timeout);
 
 		if (n == 1 && ev.data.fd == poke) {
@@ -264,8 +277,7 @@ static void *control_main(void *arg)
 			suspicious = true;
 			clock_gettime(CLOCK_MONOTONIC, &kicked);
 		}
-		while ((r = request_take(w, &w->vq[PD_QUEUE_CONTROL], &more)))
-			serve(w, r);
+		serve_all(w);
 		if (suspicious && (!untouched(w) || elapsed_ms(&kicked) >= UNTOUCHED_MS)) {
 			suspicious = false;
 			told = untouched(w);

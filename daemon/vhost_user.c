@@ -140,6 +140,8 @@ static uint32_t stop(struct worker *w, struct virtqueue *q)
 	bool was;
 	int kick;
 
+	/* no request that was taken from it begins later: a HELLO would begin a session for nobody */
+	pthread_mutex_lock(&w->order[q->index]);
 	pthread_mutex_lock(&q->lock);
 	was = q->started;
 	q->started = false;
@@ -151,6 +153,7 @@ static uint32_t stop(struct worker *w, struct virtqueue *q)
 	if (kick >= 0)
 		close(kick);
 	pthread_mutex_unlock(&q->lock);
+	pthread_mutex_unlock(&w->order[q->index]);
 	look_at(w, q);
 	if (was)
 		session_end(w);

@@ -100,7 +100,27 @@ static int receive_start(struct worker *w)
 	}
 }
 
-static int set_up(struct worker *w)
+void worker_init(struct worker *w)
+{
+	pthread_mutex_init(&w->session_lock, NULL);
+	pthread_mutex_init(&w->counts.lock, NULL);
+	pthread_rwlock_init(&w->devices_lock, NULL);
+	for (unsigned int i = 0; i < NUM_QUEUES; i++) {
+		vq_init(&w->vq[i], i);
+		pthread_mutex_init(&w->order[i], NULL);
+	}
+}
+
+void worker_attach_state(struct worker *w)
+{
+	w->resumed = w->state->lives++ > 0;
+	w->first_handle = ((uint64_t)w->state->lives << 40) + 1;
+	w->next_handle = w->first_handle;
+	for (unsigned int i = 0; i < NUM_QUEUES; i++)
+		vq_attach(&w->vq[i], &w->state->q[i]);
+}
+
+int worker_set_up(struct worker *w)
 {
 	w->mem = gmem_create();
 	w->events = events_create(w);
@@ -216,13 +236,7 @@ int worker_main(void)
 	prctl(PR_SET_NAME, "paradiced-vm");
 	w->channel = WORKER_CHANNEL;
 	fcntl(WORKER_CHANNEL, F_SETFD, FD_CLOEXEC);
-	pthread_mutex_init(&w->session_lock, NULL);
-	pthread_mutex_init(&w->counts.lock, NULL);
-	pthread_rwlock_init(&w->devices_lock, NULL);
-	for (unsigned int i = 0; i < NUM_QUEUES; i++) {
-		vq_init(&w->vq[i], i);
-		pthread_mutex_init(&w->order[i], NULL);
-	}
+	worker_init(w);
 	err = receive_start(w);
 	if (err) {
 		log_error("this is no place to start a worker: the manager does that (%s)",
@@ -230,11 +244,7 @@ int worker_main(void)
 		return 1;
 	}
 	log_setup(w->s.name, (enum log_level)w->s.log_level);
-	w->resumed = w->state->lives++ > 0;
-	w->first_handle = ((uint64_t)w->state->lives << 40) + 1;
-	w->next_handle = w->first_handle;
-	for (unsigned int i = 0; i < NUM_QUEUES; i++)
-		vq_attach(&w->vq[i], &w->state->q[i]);
+	worker_attach_state(w);
 	if (w->resumed && w->state->serving) {
 		log_error("the last worker died in the middle of message %u; the VMM is let go",
 			  w->state->serving - 1);
@@ -248,7 +258,7 @@ int worker_main(void)
 	signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (signals < 0 || confine_worker(&w->s))
 		return 1;
-	err = set_up(w);
+	err = worker_set_up(w);
 	if (err) {
 		log_error("cannot start: %s", strerror(-err));
 		return 1;

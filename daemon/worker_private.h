@@ -91,7 +91,8 @@ struct device {
  * @resumed: it goes on for one that died
  * @first_handle: handles below are that one's
  * @vq: queues
- * @order: per queue: held while requests are taken and their memory lists applied, in order
+ * @order: per queue: held while requests are taken and their memory lists applied, in order; and
+ *	while the queue is stopped
  * @in_line: per queue: a thread waits for @order, before which it has seen nothing of the ring
  * @session_lock: for @session
  * @session: the present one, or NULL
@@ -125,5 +126,11 @@ struct worker {
 	struct opens *opens;
 	struct counts counts;
 };
+
+/* worker.c, in this order: locks and queues; what @state says (set by the caller); the rest. */
+void worker_init(struct worker *w);
+void worker_attach_state(struct worker *w);
+/* Starts its threads, when all else is set. Returns 0 or a negative errno. */
+int worker_set_up(struct worker *w);
 
 #endif
