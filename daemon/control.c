@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "listener.h"
 #include "log.h"
 
@@ -81,6 +82,8 @@ static void put_string(FILE *f, const char *text)
 
 static void put_vm(FILE *f, const struct vm *vm, const char *stats)
 {
+	struct cgroup_use use;
+
 	fputs("{\"name\":", f);
 	put_string(f, vm->o->name);
 	fputs(",\"socket\":", f);
@@ -94,7 +97,11 @@ static void put_vm(FILE *f, const struct vm *vm, const char *stats)
 		fprintf(f, ",\"present\":%s,\"readonly\":%s}", vm->devices[i].id ? "true" : "false",
 			vm->devices[i].o->readonly ? "true" : "false");
 	}
-	fprintf(f, "],\"stats\":%s}", stats ? stats : "null");
+	fputs("],", f);
+	if (cgroup_use(vm->o->name, &use))
+		fprintf(f, "\"memory\":%llu,\"tasks\":%llu,", (unsigned long long)use.memory,
+			(unsigned long long)use.tasks);
+	fprintf(f, "\"stats\":%s}", stats ? stats : "null");
 }
 
 static void finish(struct client *c)

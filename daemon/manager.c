@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "control.h"
 #include "hotplug.h"
 #include "log.h"
@@ -187,6 +188,8 @@ int manager_run(const struct options *o)
 			"not started by root: guests' calls run as you (uid %u), with your rights",
 			geteuid());
 	nodes_setup();
+	if (cgroups_setup(o->cgroup))
+		return 1;
 	host.vms = calloc(o->nvms, sizeof(*host.vms));
 	if (!host.vms)
 		return 1;

@@ -24,11 +24,13 @@ enum {
 	OPT_MAX_INFLIGHT,
 	OPT_MAX_FILES,
 	OPT_MAX_PROCESSES,
+	OPT_MEMORY_MAX,
 	OPT_STATS,
 	OPT_USER,
 	OPT_ALLOW_PFNMAP,
 	OPT_ONCE,
 	OPT_CONTROL,
+	OPT_CGROUP,
 	OPT_MIRROR,
 	OPT_LOG_LEVEL,
 	OPT_VERSION,
@@ -44,11 +46,13 @@ static const struct option long_options[] = {
 	{ "max-inflight", required_argument, NULL, OPT_MAX_INFLIGHT },
 	{ "max-files", required_argument, NULL, OPT_MAX_FILES },
 	{ "max-processes", required_argument, NULL, OPT_MAX_PROCESSES },
+	{ "memory-max", required_argument, NULL, OPT_MEMORY_MAX },
 	{ "stats", required_argument, NULL, OPT_STATS },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "allow-pfnmap", no_argument, NULL, OPT_ALLOW_PFNMAP },
 	{ "once", no_argument, NULL, OPT_ONCE },
 	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "cgroup", required_argument, NULL, OPT_CGROUP },
 	{ "mirror", required_argument, NULL, OPT_MIRROR },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -77,6 +81,8 @@ static const char help_text[] =
 	"  --max-inflight N    operations at once (default 512); EBUSY beyond\n"
 	"  --max-files N       open files at once (default 16384); EMFILE beyond\n"
 	"  --max-processes N   programs that use devices at once (default 4096); EBUSY beyond\n"
+	"  --memory-max SIZE   memory of the host that serving the VM may take (default 2G), or none; it\n"
+	"                      ends and begins anew beyond. Needs a control group, see --cgroup\n"
 	"  --user NAME|UID     identity of the processes that serve the VM (default: one of its own)\n"
 	"  --stats FILE        writes counts there, as JSON, when the VM has gone\n"
 	"  --allow-pfnmap      for VMs without KVM: show device memory that KVM before Linux 6.13\n"
@@ -85,6 +91,8 @@ static const char help_text[] =
 	"For all:\n"
 	"  --once              ends when the first VM has gone\n"
 	"  --control PATH      socket for paradicectl (default " CONTROL_DEFAULT ")\n"
+	"  --cgroup PATH       control group (version 2) below which each VM gets its own (default: the\n"
+	"                      daemon's, if systemd has delegated it)\n"
 	"  --mirror PATH       the mirror program, when it is not where it was installed\n"
 	"  --log-level LEVEL   error, warning, info or debug (default info)\n"
 	"  --version, --help\n";
@@ -123,7 +131,7 @@ static uint64_t number(const char *option, const char *text, uint64_t min, uint6
 	return v;
 }
 
-static uint64_t window_size(const char *text)
+static uint64_t size(const char *option, const char *text)
 {
 	unsigned long long v;
 	unsigned int shift = 0;
@@ -140,8 +148,23 @@ static uint64_t window_size(const char *text)
 	if (shift)
 		end++;
 	if (end == text || *end || errno || *text == '-' || (shift && v >> (63 - shift)))
-		usage("--window: '%s' is not a size like 256M", text);
-	v <<= shift;
+		usage("%s: '%s' is not a size like 256M", option, text);
+	return v << shift;
+}
+
+static uint64_t memory_max(const char *text)
+{
+	uint64_t v = strcmp(text, "none") ? size("--memory-max", text) : 0;
+
+	if (strcmp(text, "none") && v < (16u << 20))
+		usage("--memory-max: '%s' is too little: 16M at least, or none", text);
+	return v;
+}
+
+static uint64_t window_size(const char *text)
+{
+	uint64_t v = size("--window", text);
+
 	if (v && (v & (v - 1) || v < (1u << 20) || v > (1ull << 40)))
 		usage("--window: '%s' is not a power of two from 1M to 1024G, nor 0", text);
 	return v;
@@ -337,6 +360,7 @@ void options_parse(int argc, char **argv, struct options *o)
 		.max_inflight = 512,
 		.max_files = 16384,
 		.max_processes = 4096,
+		.memory_max = 2ull << 30,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 	};
@@ -376,6 +400,9 @@ void options_parse(int argc, char **argv, struct options *o)
 		case OPT_MAX_PROCESSES:
 			vm->max_processes = (uint32_t)number("--max-processes", optarg, 1, 1 << 20);
 			break;
+		case OPT_MEMORY_MAX:
+			vm->memory_max = memory_max(optarg);
+			break;
 		case OPT_STATS:
 			vm->stats = must(strdup(optarg));
 			break;
@@ -392,6 +419,10 @@ void options_parse(int argc, char **argv, struct options *o)
 			free(o->control);
 			o->control = must(strdup(optarg));
 			o->control_given = true;
+			break;
+		case OPT_CGROUP:
+			free(o->cgroup);
+			o->cgroup = must(strdup(optarg));
 			break;
 		case OPT_MIRROR:
 			o->mirror = must(strdup(optarg));

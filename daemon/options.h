@@ -43,6 +43,7 @@ struct device_option {
 /**
  * struct vm_option - one --vm with all that belongs to it
  * @rules: "fd-in=" and "fd-out=" of all its devices
+ * @memory_max: bytes that its processes may use, 0: any
  * @user_given: @uid and @gid come from --user
  */
 struct vm_option {
@@ -54,6 +55,7 @@ struct vm_option {
 	uint32_t max_files;
 	uint32_t max_processes;
 	uint64_t window_size;
+	uint64_t memory_max;
 	bool allow_pfnmap;
 	bool user_given;
 	uid_t uid;
@@ -67,6 +69,7 @@ struct vm_option {
  * struct options - the whole command line
  * @control: path of the control socket; NULL for none
  * @control_given: it was asked for, so not getting it is an error
+ * @cgroup: path of the control group below which the VMs' are; NULL: our own
  * @mirror: path of the mirror program, NULL for the installed one
  * @once: end after the first VM has gone
  */
@@ -75,6 +78,7 @@ struct options {
 	unsigned int nvms;
 	char *control;
 	bool control_given;
+	char *cgroup;
 	char *mirror;
 	bool once;
 	enum log_level level;

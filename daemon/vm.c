@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "channel.h"
 #include "identity.h"
 #include "keep.h"
@@ -213,6 +214,15 @@ static pid_t fork_worker(void)
 	return pid < 0 ? fork() : pid;
 }
 
+/*
+ * Each mirror is two processes, and has a thread more for each of its operations under way; those
+ * stay, so that a guest could have a thread for each program and operation at once. Nobody needs that.
+ */
+static uint64_t tasks_max(const struct vm_option *o)
+{
+	return 2ull * o->max_processes + 8ull * o->max_inflight + 256;
+}
+
 static int start_worker(struct vm *vm, const struct host *host)
 {
 	char title[VM_NAME_MAX + 32];
@@ -239,6 +249,8 @@ static int start_worker(struct vm *vm, const struct host *host)
 	close(sv[1]);
 	vm->worker = pid;
 	vm->channel = sv[0];
+	/* it does nothing before the first message */
+	cgroup_enter(vm->o->name, vm->o->memory_max, tasks_max(vm->o), pid);
 	vm->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	err = vm->pidfd < 0 ? -errno : send_start(vm, host);
 	if (err) {
@@ -473,6 +485,7 @@ static bool replace_worker(struct vm *vm, const struct host *host)
 
 void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping)
 {
+	bool starved;
 	bool died;
 	int status = 0;
 
@@ -483,7 +496,12 @@ void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping)
 	for (unsigned int i = 0; i < vm->o->ndevices; i++)
 		vm->devices[i].claims = 0;
 	waitpid(vm->worker, &status, 0);
-	if (WIFSIGNALED(status))
+	starved = cgroup_leave(vm->o->name);
+	if (WIFSIGNALED(status) && starved)
+		log_error(
+			"VM '%s': the worker was killed: it and its mirrors took more memory than --memory-max (%lluM)",
+			vm->o->name, (unsigned long long)vm->o->memory_max >> 20);
+	else if (WIFSIGNALED(status))
 		log_error("VM '%s': the worker was killed by signal %d (%s)", vm->o->name,
 			  WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else if (WEXITSTATUS(status))

@@ -83,6 +83,9 @@ static void test_usage(void **state)
 	EXPECT(2, "must not run as root", "--user", "root");
 	EXPECT(2, "is not error, warning, info or debug", "--log-level", "loud");
 	EXPECT(2, "unknown option 'rw'", "--vm", "a", "--device", "/dev/zero,rw");
+	EXPECT(2, "is too little: 16M", "--memory-max", "1M", "--vm", "a");
+	EXPECT(1, "it is no control group", "--cgroup", "/tmp", "--vm", "a", "--socket",
+	       "/tmp/none", "--device", "/dev/zero");
 	EXPECT(2, "there are as=, ro,", "--vm", "a", "--device", "/dev/zero,open=me");
 	EXPECT(2, "no such capability", "--vm", "a", "--device", "/dev/zero,caps=fly");
 	EXPECT(2, "begins with /dev/", "--vm", "a", "--device", "/dev/zero,as=/etc/passwd");

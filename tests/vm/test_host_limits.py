@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one VM may take of the host: beyond, that VM alone pays."""
+
+# processes that each use a device, until one has an error
+MANY = r"""
+if [ $PARADICE_GUEST = 2 ]; then
+	# the other VM goes on meanwhile, with the file that it had open from the start
+	exec 3<>/dev/zero-of-host
+	until [ -e /share/out/over ]; do
+		timeout 60 head -c 4096 <&3 >/dev/null || exit 1
+		sleep 0.5
+	done
+	timeout 60 head -c 4096 <&3 | wc -c
+	exit 0
+fi
+# each has read, and waits for somebody who takes what it has
+mkfifo /tmp/full
+exec 4<>/tmp/full
+for n in $(seq 400); do
+	cat /dev/zero-of-host 2>>/tmp/said >&4 &
+	[ -s /tmp/said ] && break
+done
+for _ in $(seq 100); do [ -s /tmp/said ] && break; sleep 0.3; done
+touch /share/out/over
+echo "ended after $n: $(head -n 1 /tmp/said)"
+timeout 60 head -c 4096 /dev/zero-of-host | wc -c
+"""
+
+GROUPS = ["--host-run", "mount -t cgroup2 none /sys/fs/cgroup && "
+          "echo +memory +pids >/sys/fs/cgroup/cgroup.subtree_control",
+          "--daemon-args", "--cgroup /sys/fs/cgroup/pd --memory-max 40M"]
+
+
+def test_host_memory_is_bounded(lab):
+    run = lab([*GROUPS, "--device", "/dev/zero,as=/dev/zero-of-host", "--guests", "2",
+               "--host-after", "cat /sys/fs/cgroup/pd/cgroup.procs; ls /sys/fs/cgroup/pd"],
+              ["/bin/sh", "-c", MANY], check_logs=False)
+    assert run.status == 0, run.output
+    assert "took more memory than --memory-max (40M)" in run.log("daemon-1.log"), run.output
+    assert "Input/output error" in run.output, "what it had open is lost, with a clear error"
+    assert "[1] 4096" in run.output, "it goes on with a new worker"
+    assert "[2] 4096" in run.output, "the other VM has noticed nothing"
+    assert "killed" not in run.log("daemon-2.log")
+    assert "vm-guest" not in run.output.split("ended after")[-1], "groups are left"
