@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-fresh check-fuzz check-vm check-classes fuzz lint format clean
+.PHONY: all setup user modules demo check check-fast check-attacks check-fresh check-fuzz check-vm check-classes fuzz lint format clean
 
 all: user modules
 
@@ -50,6 +50,12 @@ check-vm: user modules
 # The programs that people use, class by class, on the host and in a guest. CLASSES_ARGS: see --help.
 check-classes: user modules
 	@tests/classes/run $(CLASSES_ARGS)
+
+# What a hostile guest, or a worker that it has taken over, tries; each attack once without its defence.
+check-attacks: user modules
+	@meson test -C $(BUILD) --print-errorlogs attacks 'daemon malformed' 'daemon end'
+	@/usr/bin/python3 -m pytest tests/vm/test_host_limits.py tests/vm/test_failures.py -n auto \
+		--maxprocesses 4 $(PYTEST_ARGS)
 
 # Both commands inside a newly made Debian 12 tree.
 check-fresh: setup

@@ -74,6 +74,7 @@ enum channel_type {
  * @gid: likewise
  * @rules: given by the administrator
  * @allow_pfnmap: show device memory that old kernels' KVM cannot
+ * @weak: defences that a build for tests leaves out (weak.h), else 0
  */
 struct worker_settings {
 	char name[VM_NAME_MAX + 1];
@@ -87,6 +88,7 @@ struct worker_settings {
 	uid_t uid;
 	gid_t gid;
 	bool allow_pfnmap;
+	uint32_t weak;
 	struct rules_given rules;
 };
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "weak.h"
 
 /* Regions that went away; mirrors may still map them, so their files stay open. */
 #define MAX_GONE 64
@@ -233,6 +234,10 @@ void *gmem_gpa(struct guest_memory *g, uint64_t gpa, uint64_t *avail)
 			*avail = r->r.size - at;
 			return r->base + at;
 		}
+	}
+	if (WEAK(RAM) && g->nregions) {
+		*avail = PD_PAGE_SIZE;
+		return g->regions[0].base + gpa;
 	}
 	return NULL;
 }

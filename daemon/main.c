@@ -4,6 +4,7 @@
 #include "log.h"
 #include "manager.h"
 #include "options.h"
+#include "weak.h"
 #include "worker.h"
 
 int main(int argc, char **argv)
@@ -15,5 +16,6 @@ int main(int argc, char **argv)
 		return worker_main();
 	options_parse(argc, argv, &o);
 	log_setup(NULL, o.level);
+	weak_read();
 	return manager_run(&o);
 }

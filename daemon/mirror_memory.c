@@ -19,6 +19,7 @@
 
 #include "log.h"
 #include "mirror_private.h"
+#include "weak.h"
 
 bool mirror_range_ok(const struct mirror *m, uint64_t addr, uint64_t len)
 {
@@ -268,7 +269,8 @@ static int show(struct mirror *m, const struct pd_pages *pages, unsigned int n)
 		mirror_replaced(m, pages[i].addr, (uint64_t)pages[i].count * PD_PAGE_SIZE);
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		int prot = PROT_READ | (pages[i].flags & PD_PAGES_WRITE ? PROT_WRITE : 0);
+		bool write = pages[i].flags & PD_PAGES_WRITE || WEAK(PAGES);
+		int prot = PROT_READ | (write ? PROT_WRITE : 0);
 
 		mirror_add(m->mapper, &k, SYS_mmap, pages[i].addr,
 			   (uint64_t)pages[i].count * PD_PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED,

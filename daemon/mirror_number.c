@@ -16,6 +16,7 @@
 
 #include "log.h"
 #include "mirror_private.h"
+#include "weak.h"
 
 /* A driver that has reserved a number and not filled it in yet soon will, or gives it back. */
 #define RESERVED_TRIES 1000
@@ -156,7 +157,7 @@ static int settle(struct mirror *m, uint32_t number, bool *cloexec)
 
 	n = find(m, number, true);
 	if (!n) {
-		if (find(m, number, false) || mirror_fd_ours(m, (int)number))
+		if (!WEAK(TAKE) && (find(m, number, false) || mirror_fd_ours(m, (int)number)))
 			return -EBADF;
 		err = move_aside(m, number);
 		if (err)

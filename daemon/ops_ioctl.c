@@ -15,6 +15,7 @@
 
 #include "files.h"
 #include "log.h"
+#include "weak.h"
 #include "window.h"
 
 /* Has the mirror know the descriptors that the driver will look for. */
@@ -67,7 +68,7 @@ void op_ioctl(struct request *r)
 		request_done(r, -EINVAL);
 		return;
 	}
-	if (!ioctl_allowed(&r->file->ioctls, q->cmd, q->flags & PD_IOCTL_COMPAT)) {
+	if (!WEAK(IOCTLS) && !ioctl_allowed(&r->file->ioctls, q->cmd, q->flags & PD_IOCTL_COMPAT)) {
 		log_limited(LOG_WARNING,
 			    "ioctl %#x refused (EPERM) by the device's allow-ioctl= or deny-ioctl=",
 			    q->cmd);

@@ -11,6 +11,7 @@
 
 #include "nodes.h"
 #include "subsystems.h"
+#include "weak.h"
 
 #define WHY 256
 
@@ -93,7 +94,8 @@ static int find(const struct device_option *d, uint32_t oflags, struct stat *st)
 {
 	int handle;
 
-	if (d->readonly && ((oflags & PD_O_ACCMODE) != O_RDONLY || (oflags & PD_O_TRUNC)))
+	if (d->readonly && !WEAK(READONLY) &&
+	    ((oflags & PD_O_ACCMODE) != O_RDONLY || (oflags & PD_O_TRUNC)))
 		return -EACCES;
 	handle = open(d->path, O_PATH | O_CLOEXEC);
 	if (handle < 0)
@@ -130,5 +132,5 @@ int policy_grant(const struct device_option *d, uint32_t oflags, gid_t group)
 	if (handle < 0)
 		return handle;
 	close(handle);
-	return nodes_make(basename(d->path), st.st_rdev, d->readonly, group);
+	return nodes_make(basename(d->path), st.st_rdev, d->readonly && !WEAK(READONLY), group);
 }

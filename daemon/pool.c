@@ -11,6 +11,7 @@
 #include "dispatch.h"
 #include "log.h"
 #include "request.h"
+#include "weak.h"
 
 #define KEEP_IDLE 4
 #define IDLE_MS 20000
@@ -77,8 +78,8 @@ static void run(struct pool *p, struct request *r, bool more)
 
 	if (needs & NEVER_BLOCKS) {
 		r->info->run(r);
-	} else if (somebody_idle(p) &&
-		   (needs & MUST_RUN || atomic_load(&r->s->inflight) <= p->w->s.max_inflight)) {
+	} else if (somebody_idle(p) && (needs & MUST_RUN || WEAK(INFLIGHT) ||
+					atomic_load(&r->s->inflight) <= p->w->s.max_inflight)) {
 		if (more)
 			pool_poke(p, r->vq->index);
 		r->info->run(r);
@@ -189,7 +190,7 @@ struct pool *pool_create(struct worker *w)
 	if (!p)
 		return NULL;
 	p->w = w;
-	p->max = w->s.max_inflight + 2;
+	p->max = (WEAK(INFLIGHT) ? 64 : w->s.max_inflight) + 2;
 	pthread_mutex_init(&p->lock, NULL);
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (p->epoll < 0 || !somebody_idle(p)) {

@@ -14,6 +14,7 @@
 #include "request.h"
 #include "stats.h"
 #include "watch.h"
+#include "weak.h"
 #include "window.h"
 
 static int frames(void *ctx, uint64_t frame, uint32_t count, struct guest_extent *out)
@@ -40,7 +41,7 @@ int session_begin(struct worker *w)
 		.fault = fault,
 		.uffd_dev = w->uffd,
 		.program = w->program,
-		.max_threads = w->s.max_inflight,
+		.max_threads = WEAK(INFLIGHT) ? 64 : w->s.max_inflight,
 		.open = w->s.uid != (uid_t)-1,
 	};
 	int err;

@@ -19,6 +19,7 @@
 #include "vhost_io.h"
 #include "vm_state.h"
 #include "watch.h"
+#include "weak.h"
 #include "window.h"
 
 #define BIT(n) (1ull << (n))
@@ -266,6 +267,7 @@ static struct virtqueue *queue(struct worker *w, uint32_t request, uint32_t inde
 static int serve(struct worker *w, struct vhost_message *msg, int *fds, unsigned int nfds)
 {
 	uint32_t what = msg->head.request;
+	struct session *s __attribute__((unused));
 	struct virtqueue *q;
 	int fd = -1;
 
@@ -376,6 +378,14 @@ static int serve(struct worker *w, struct vhost_message *msg, int *fds, unsigned
 		else
 			set_call(q, fd);
 		return 0;
+#ifdef PARADICE_WEAKNESSES
+	case VHOST_TEST_ATTACK:
+		s = session_get(w);
+		msg->u.u64 = (uint64_t)weak_attack(s->pool, msg->u.state.index, msg->u.state.num);
+		session_put(s);
+		msg->head.size = sizeof(msg->u.u64);
+		return 1;
+#endif
 	default:
 		log_limited(LOG_WARNING, "the VMM sends message %u, which is unknown here", what);
 		return -ENOSYS;

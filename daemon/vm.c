@@ -26,6 +26,7 @@
 #include "opener.h"
 #include "policy.h"
 #include "vm_state.h"
+#include "weak.h"
 #include "worker.h"
 
 /*
@@ -178,6 +179,7 @@ static int send_start(struct vm *vm, const struct host *host)
 	msg.u.start.gid = vm->gid;
 	msg.u.start.allow_pfnmap = vm->o->allow_pfnmap;
 	msg.u.start.rules = vm->o->rules;
+	msg.u.start.weak = weak_now;
 	return channel_send(vm->channel, &msg, CHANNEL_HEAD + sizeof(msg.u.start), fds,
 			    host->uffd >= 0 ? 4 : 3, 1000);
 }
@@ -209,7 +211,7 @@ static pid_t fork_worker(void)
 {
 	pid_t pid = -1;
 
-	if (geteuid() == 0)
+	if (geteuid() == 0 && !WEAK(PIDS))
 		pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
 	return pid < 0 ? fork() : pid;
 }
@@ -375,7 +377,7 @@ static void open_device(struct vm *vm, const struct host *host, const struct cha
 		return;
 	}
 	claim = claimable(host, d);
-	if (claim && taken(host, vm, d)) {
+	if (claim && !WEAK(EXCLUSIVE) && taken(host, vm, d)) {
 		log_limited(LOG_WARNING,
 			    "VM '%s': open of %s refused (EBUSY): another VM has it, exclusively",
 			    vm->o->name, d->o->path);

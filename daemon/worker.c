@@ -24,6 +24,7 @@
 #include "vhost_user.h"
 #include "vm_state.h"
 #include "watch.h"
+#include "weak.h"
 #include "window.h"
 #include "worker_private.h"
 
@@ -244,6 +245,7 @@ int worker_main(void)
 		return 1;
 	}
 	log_setup(w->s.name, (enum log_level)w->s.log_level);
+	weak_set(w->s.weak);
 	worker_attach_state(w);
 	if (w->resumed && w->state->serving) {
 		log_error("the last worker died in the middle of message %u; the VMM is let go",

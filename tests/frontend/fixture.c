@@ -8,7 +8,7 @@
 
 struct fixture *fixture_begin(const struct fe_options *o, const char *const *args)
 {
-	const char *all[32] = {
+	const char *all[64] = {
 		"--device", "/dev/zero", "--device", "/dev/null",
 		"--device", "/dev/ptmx", "--device", "/dev/zero,as=/dev/zero-ro,ro",
 		"--device", "/dev/full", "--device", "/dev/net/tun,caps=net_admin",

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A build for tests only (PARADICE_WEAKNESSES) leaves out the defences that $PARADICE_WEAK names, so that
+ * tests/attacks can show that each attack succeeds without its defence. In every other build nothing of
+ * this is there, and WEAK() is false.
+ */
+#ifndef PARADICE_WEAK_H
+#define PARADICE_WEAK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The defences. */
+enum weakness {
+	WEAK_READONLY, /* "ro" */
+	WEAK_IOCTLS, /* "allow-ioctl=", "deny-ioctl=" */
+	WEAK_EXCLUSIVE, /* "exclusive" */
+	WEAK_FILES, /* --max-files */
+	WEAK_PROCESSES, /* --max-processes */
+	WEAK_INFLIGHT, /* --max-inflight */
+	WEAK_PAGES, /* pages shown for reading only are not written */
+	WEAK_RAM, /* addresses in rings are in the guest's RAM */
+	WEAK_TAKE, /* FD_TAKE gives only what a driver made */
+	WEAK_ROOT, /* the worker has no file systems */
+	WEAK_CALLS, /* the worker's system call filter */
+	WEAK_CAPS, /* the worker is not root, and has no capabilities */
+	WEAK_PIDS, /* the worker sees no process but its own */
+	WEAK_MIRROR, /* the mirror's system call filter */
+};
+
+struct mirror_pool;
+
+#ifdef PARADICE_WEAKNESSES
+
+extern uint32_t weak_now;
+
+#define WEAK(name) ((weak_now & (1u << WEAK_##name)) != 0)
+
+/* The manager's, from $PARADICE_WEAK: names in small letters, with commas between. */
+void weak_read(void);
+/* What a worker does that an attacker has taken over: attack @which, with @number. */
+int64_t weak_attack(struct mirror_pool *pool, uint32_t which, uint32_t number);
+
+static inline void weak_set(uint32_t mask)
+{
+	weak_now = mask;
+}
+
+#else
+
+#define weak_now 0u
+#define WEAK(name) false
+
+static inline void weak_read(void)
+{
+}
+
+static inline void weak_set(uint32_t mask)
+{
+	(void)mask;
+}
+
+#endif
+
+/* A VMM's message, in builds for tests only, that makes a worker attack. */
+#define VHOST_TEST_ATTACK 0x7a77
+
+enum attack {
+	ATTACK_OPEN, /* opens a file of the host's by its path */
+	ATTACK_SOCKET, /* makes a socket */
+	ATTACK_ROOT, /* becomes root */
+	ATTACK_KILL, /* looks for process @number */
+	ATTACK_MIRROR, /* makes a mirror make a call that no operation needs */
+};
+
+#endif

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Attacks by a guest, and by a worker that a guest has taken over. Each runs twice: against all defences,
+ * where it must fail and another VM of the same daemon must be served as before; and against a daemon that
+ * leaves out one defence, where it must succeed: else the first run would show nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_ring.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../frontend/fixture.h"
+
+#include "../../daemon/vhost_io.h"
+#include "../../daemon/weak.h"
+
+enum { DEV_FEW = DEV_TUN + 1, DEV_ALONE, OTHER_FULL, OTHER_ZERO };
+
+/* A daemon with the VM that attacks, and the one that is to be unharmed. */
+struct scene {
+	struct fixture *x;
+	struct fe_daemon other_daemon;
+	struct fe other;
+};
+
+/* ---- by a guest ---- */
+
+static bool opens_readonly_for_writing(struct scene *s)
+{
+	return fe_dev_open(&s->x->f, DEV_ZERO_RO, O_RDWR) > 0;
+}
+
+static bool makes_a_forbidden_ioctl(struct scene *s)
+{
+	int64_t file = fe_dev_open(&s->x->f, DEV_FEW, O_RDWR | O_NOCTTY);
+
+	assert_true(file > 0);
+	return fe_ioctl(&s->x->f, &s->x->mm, (uint64_t)file, TCGETS, PROG) == 0;
+}
+
+/* ... by a handle of its own making, of another device that has no list */
+static bool takes_a_file_it_has(struct scene *s)
+{
+	int64_t few = fe_dev_open(&s->x->f, DEV_FEW, O_RDWR | O_NOCTTY);
+	int64_t zero = fe_dev_open(&s->x->f, DEV_ZERO, O_RDWR);
+	struct pd_req req = { .op = PD_OP_FD_TAKE,
+			      .file = (uint64_t)zero,
+			      .mm = s->x->mm.id,
+			      .u.take.number = 1024 };
+	struct fe_call c = { .mm = &s->x->mm };
+
+	assert_true(few > 0 && zero > 0);
+	assert_int_equal(fe_ioctl(&s->x->f, &s->x->mm, (uint64_t)few, TIOCGPTN, PROG), 0);
+	fe_submit(&s->x->f, &c, s->x->mm.queue, &req, NULL, NULL, NULL);
+	if (fe_wait(&s->x->f, &c, 5000) < 0)
+		return false;
+	return fe_ioctl(&s->x->f, &s->x->mm, c.resp.u.open.file, TCGETS, PROG) == 0;
+}
+
+static bool opens_what_another_has_alone(struct scene *s)
+{
+	assert_true(fe_dev_open(&s->other, OTHER_FULL, O_RDWR) > 0);
+	return fe_dev_open(&s->x->f, DEV_ALONE, O_RDWR) > 0;
+}
+
+static bool opens_too_many(struct scene *s)
+{
+	for (int i = 0; i < 9; i++)
+		if (fe_dev_open(&s->x->f, DEV_ZERO, O_RDWR) < 0)
+			return false;
+	return true;
+}
+
+static bool has_too_many_programs(struct scene *s)
+{
+	static struct fe_mm more[3];
+
+	memset(more, 0, sizeof(more));
+	for (int i = 0; i < 3; i++)
+		if (fe_mm_create(&s->x->f, &more[i]))
+			return false;
+	return true;
+}
+
+static bool has_too_much_under_way(struct scene *s)
+{
+	int64_t file = fe_dev_open(&s->x->f, DEV_PTMX, O_RDWR | O_NOCTTY);
+	struct pd_range vec = { PROG, 1 };
+	static struct fe_call calls[8];
+	bool refused = false;
+
+	assert_true(file > 0);
+	for (int i = 0; i < 8; i++) {
+		struct pd_req req = { .op = PD_OP_READ,
+				      .file = (uint64_t)file,
+				      .mm = s->x->mm.id,
+				      .nvecs = 1,
+				      .oflags = O_RDWR };
+
+		memset(&calls[i], 0, sizeof(calls[i]));
+		calls[i].mm = &s->x->mm;
+		fe_submit(&s->x->f, &calls[i], s->x->mm.queue, &req, NULL, NULL, &vec);
+	}
+	for (int i = 0; i < 8; i++)
+		refused |= fe_wait(&s->x->f, &calls[i], 50) == -EBUSY;
+	return !refused;
+}
+
+static bool writes_where_it_may_read(struct scene *s)
+{
+	int64_t file = fe_dev_open(&s->x->f, DEV_ZERO, O_RDWR);
+	int64_t pty = fe_dev_open(&s->x->f, DEV_PTMX, O_RDWR | O_NOCTTY);
+	uint8_t *page;
+
+	assert_true(file > 0 && pty > 0);
+	fe_mm_add(&s->x->f, &s->x->mm, 0x50000000, 1, false);
+	page = fe_mm_at(&s->x->f, &s->x->mm, 0x50000000);
+	memset(page, 0x55, 100);
+	/* it is shown, for reading */
+	assert_int_equal(fe_write(&s->x->f, &s->x->mm, (uint64_t)pty, 0x50000000, 10), 10);
+	fe_read(&s->x->f, &s->x->mm, (uint64_t)file, 0x50000000, 100);
+	return page[0] != 0x55;
+}
+
+/* a descriptor of the ring's that is not in the guest's memory, but in the worker's */
+static bool names_memory_that_is_not_its_own(struct scene *s)
+{
+	struct fe *f = &s->x->f;
+	struct fe_queue *q = &f->q[PD_QUEUE_REQUEST];
+	struct vring_desc *desc = (void *)(f->mem + FE_DESC(q));
+	struct vring_avail *avail = (void *)(f->mem + FE_AVAIL(q));
+
+	desc[200] = (struct vring_desc){ 1ull << 44, 4096, VRING_DESC_F_NEXT, 201 };
+	desc[201] = (struct vring_desc){ (1ull << 44) + 4096, 4096, VRING_DESC_F_WRITE, 0 };
+	avail->ring[q->avail++ % FE_RING] = 200;
+	__atomic_store_n(&avail->idx, q->avail, __ATOMIC_SEQ_CST);
+	eventfd_write(q->kick, 1);
+	if (fe_daemon_logged(&s->x->d, "a descriptor that is not in the guest's memory", 500))
+		return false;
+	return fe_daemon_logged(&s->x->d, "killed by signal 11", 1000);
+}
+
+/* ---- by a worker that was taken over ---- */
+
+/* what the attack returned; -EPIPE when the worker was killed for it */
+static int64_t attack(struct scene *s, enum attack which, uint32_t number)
+{
+	struct vhost_message msg = {
+		.head = { VHOST_TEST_ATTACK, VHOST_VERSION, sizeof(msg.u.state) },
+		.u.state = { which, number },
+	};
+	int fds[VHOST_MAX_FDS];
+	unsigned int nfds;
+
+	assert_int_equal(vhost_write(s->x->f.sock, &msg, -1), 0);
+	return vhost_read(s->x->f.sock, &msg, fds, &nfds) == 1 ? (int64_t)msg.u.u64 : -EPIPE;
+}
+
+static bool opens_a_file_of_the_hosts(struct scene *s)
+{
+	return attack(s, ATTACK_OPEN, 0) >= 0;
+}
+
+static bool makes_a_socket(struct scene *s)
+{
+	return attack(s, ATTACK_SOCKET, 0) >= 0;
+}
+
+static bool becomes_root(struct scene *s)
+{
+	return attack(s, ATTACK_ROOT, 0) >= 0;
+}
+
+static bool sees_other_processes(struct scene *s)
+{
+	/* that it may not signal them is another defence */
+	return attack(s, ATTACK_KILL, (uint32_t)s->x->d.pid) != -ESRCH;
+}
+
+static bool makes_any_call_in_a_mirror(struct scene *s)
+{
+	return attack(s, ATTACK_MIRROR, 0) >= 0;
+}
+
+/* ---- */
+
+/**
+ * struct attempt - an attack
+ * @defence: what PARADICE_WEAK calls the defence against it
+ * @also: others that are left out in both runs, to show this one alone
+ * @by_worker: needs the daemon that is built for tests in both runs
+ */
+static const struct attempt {
+	bool (*attack)(struct scene *s);
+	const char *name;
+	const char *defence;
+	const char *also;
+	bool by_worker;
+} attempts[] = {
+#define GUEST(attack, defence)                      \
+	{                                           \
+		attack, #attack, defence, "", false \
+	}
+#define WORKER(attack, defence, also)                \
+	{                                            \
+		attack, #attack, defence, also, true \
+	}
+	GUEST(opens_readonly_for_writing, "readonly"),
+	GUEST(makes_a_forbidden_ioctl, "ioctls"),
+	GUEST(takes_a_file_it_has, "take"),
+	GUEST(opens_what_another_has_alone, "exclusive"),
+	GUEST(opens_too_many, "files"),
+	GUEST(has_too_many_programs, "processes"),
+	GUEST(has_too_much_under_way, "inflight"),
+	GUEST(writes_where_it_may_read, "pages"),
+	GUEST(names_memory_that_is_not_its_own, "ram"),
+	WORKER(opens_a_file_of_the_hosts, "root", ""),
+	WORKER(makes_a_socket, "calls", ""),
+	WORKER(becomes_root, "caps", "calls"),
+	WORKER(sees_other_processes, "pids", ""),
+	WORKER(makes_any_call_in_a_mirror, "mirror", ""),
+};
+
+static void begin(struct scene *s, const char *program, const char *weak)
+{
+	static char socket[96];
+	const char *const args[] = { "--mirror",
+				     getenv("MIRROR"),
+				     "--max-files",
+				     "8",
+				     "--max-processes",
+				     "2",
+				     "--max-inflight",
+				     "4",
+				     "--device",
+				     "/dev/ptmx,as=/dev/few,allow-ioctl=TIOCGPTN",
+				     "--device",
+				     "/dev/full,as=/dev/alone,exclusive",
+				     "--vm",
+				     "other",
+				     "--socket",
+				     socket,
+				     "--device",
+				     "/dev/full",
+				     "--device",
+				     "/dev/zero",
+				     NULL };
+
+	setenv("PARADICED", program, 1);
+	setenv("PARADICE_WEAK", weak, 1);
+	snprintf(socket, sizeof(socket), "/tmp/paradice-test-other-%d", getpid());
+	s->x = fixture_begin(NULL, args);
+	s->other_daemon = s->x->d;
+	snprintf(s->other_daemon.socket, sizeof(s->other_daemon.socket), "%s", socket);
+	fe_connect(&s->other, &s->other_daemon, NULL);
+}
+
+/* The other VM is served as it was. */
+static void other_is_served(struct scene *s)
+{
+	struct fe_mm mm = { 0 };
+	int64_t file = fe_dev_open(&s->other, OTHER_ZERO, O_RDWR);
+
+	assert_true(file > 0);
+	assert_int_equal(fe_mm_create(&s->other, &mm), 0);
+	fe_mm_add(&s->other, &mm, PROG, 2, true);
+	memset(fe_mm_at(&s->other, &mm, PROG), 0x55, 100);
+	assert_int_equal(fe_read(&s->other, &mm, (uint64_t)file, PROG, 100), 100);
+	assert_int_equal(*(uint8_t *)fe_mm_at(&s->other, &mm, PROG), 0);
+	assert_int_equal(fe_release(&s->other, (uint64_t)file), 0);
+}
+
+static void end(struct scene *s)
+{
+	fe_close(&s->other);
+	fe_close(&s->x->f);
+	assert_int_equal(fe_daemon_stop(&s->x->d), 0);
+	fe_daemon_clean(&s->x->d);
+	free(s->x);
+}
+
+static void test_attack(void **state)
+{
+	const struct attempt *a = *state;
+	const char *tests_only = getenv("PARADICED_WEAK");
+	static char *real;
+	struct scene s;
+	char weak[64];
+
+	/* begin() changes it */
+	if (!real)
+		real = strdup(getenv("PARADICED"));
+	assert_non_null(tests_only);
+	begin(&s, a->by_worker ? tests_only : real, a->also);
+	if (a->attack(&s))
+		fail_msg("the attack succeeds");
+	other_is_served(&s);
+	end(&s);
+
+	snprintf(weak, sizeof(weak), "%s,%s", a->also, a->defence);
+	begin(&s, tests_only, weak);
+	if (!a->attack(&s))
+		fail_msg("the attack fails without the defence, too: it shows nothing");
+	end(&s);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[sizeof(attempts) / sizeof(attempts[0])];
+	const size_t n = sizeof(attempts) / sizeof(attempts[0]);
+
+	for (size_t i = 0; i < n; i++)
+		tests[i] = (struct CMUnitTest){ .name = attempts[i].name,
+						.test_func = test_attack,
+						.initial_state = (void *)&attempts[i] };
+	return _cmocka_run_group_tests("attacks", tests, n, NULL, NULL);
+}
