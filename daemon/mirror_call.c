@@ -63,11 +63,15 @@ int mirror_run(struct mirror_thread *t, unsigned int n)
 	COUNT(t->m->pool, calls, n);
 	post(t, n);
 	for (;;) {
-		if (atomic_load(&t->m->dead))
-			return -EIO;
 		seen = atomic_load_explicit(&t->res->seq, memory_order_acquire);
 		if (seen == t->seq)
 			return 0;
+		/*
+		 * Behind that: mirror_kill() sets it before it changes what is waited for, so that
+		 * nobody waits for a change that has been.
+		 */
+		if (atomic_load(&t->m->dead))
+			return -EIO;
 		syscall(SYS_futex, &t->res->seq, FUTEX_WAIT, seen, NULL, NULL, 0);
 	}
 }
