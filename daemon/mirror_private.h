@@ -98,7 +98,7 @@ struct mirror_thread {
 	uint32_t seq;
 	struct mirror_op *op;
 	uint64_t nth_op;
-	bool poisoned;
+	atomic_bool poisoned;
 	SLIST_ENTRY(mirror_thread) free;
 };
 

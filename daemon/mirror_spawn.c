@@ -28,6 +28,12 @@
 
 #define SPAWN_STACK (64 * 1024)
 #define NFDS MIRROR_FD_FIRST_FREE
+/* Cheap however large we are; the thread sanitizer takes a child that shares our memory for a thread. */
+#ifdef PARADICE_TSAN
+#define SPAWN_SHARES 0
+#else
+#define SPAWN_SHARES (CLONE_VM | CLONE_VFORK)
+#endif
 
 struct spawn {
 	int fds[NFDS];
@@ -73,8 +79,8 @@ static pid_t spawn(struct spawn *s, int *pidfd)
 
 	if (stack == MAP_FAILED)
 		return -1;
-	pid = clone(spawn_child, stack + SPAWN_STACK,
-		    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, s, pidfd);
+	pid = clone(spawn_child, stack + SPAWN_STACK, SPAWN_SHARES | CLONE_PIDFD | SIGCHLD, s,
+		    pidfd);
 	err = errno;
 	munmap(stack, SPAWN_STACK);
 	errno = err;
