@@ -73,6 +73,17 @@ void await_count(int fd, enum td_count which, unsigned int value)
 	await(fd, which, value, value);
 }
 
+/*
+ * In a guest the VMM lets go of a window some time after munmap has returned (docs/limits.md); a mapping
+ * that stays is found all the same.
+ */
+unsigned int maps_left(int fd)
+{
+	for (int i = 0; i < 100 && count_of(fd, TD_MAPS); i++)
+		usleep(10000);
+	return count_of(fd, TD_MAPS);
+}
+
 void await_count_min(int fd, enum td_count which, unsigned int value)
 {
 	await(fd, which, value, ~0u);

@@ -33,7 +33,7 @@ static void pages(int files)
 	for (i = 0; i < files; i++)
 		for (k = 0; k < PAGES; k++)
 			munmap(maps[i][k], PAGE);
-	say("alive %u", count_of(w, TD_MAPS));
+	say("alive %u", maps_left(w));
 	for (right = 0, i = 0; i < files; i++) {
 		char *p = map_rw(fds[i], TD_MAP_RAM, 0, PAGES);
 

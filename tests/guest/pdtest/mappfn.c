@@ -38,7 +38,7 @@ static void run_both_ways(void)
 		    dev_sum(fd, kinds[k].kind, 9 * PAGE, 3 * PAGE) == td_sum(0, p, 3 * PAGE),
 		    count_of(fd, TD_MAPS) != 0);
 		munmap(p, 3 * PAGE);
-		say("%s: alive %u, free %s", kinds[k].name, count_of(fd, TD_MAPS),
+		say("%s: alive %u, free %s", kinds[k].name, maps_left(fd),
 		    result(ioctl(fd, TD_MAP_FREE, kinds[k].kind)));
 	}
 }

@@ -107,7 +107,7 @@ static void run_live(void)
 		say("%s: free %s, alive %d", kinds[k].name,
 		    result(ioctl(fd, TD_MAP_FREE, kinds[k].kind)), count_of(w, TD_MAPS) != 0);
 		munmap(q, 8 * PAGE);
-		say("%s: alive %d, free %s", kinds[k].name, count_of(w, TD_MAPS) != 0,
+		say("%s: alive %d, free %s", kinds[k].name, maps_left(w) != 0,
 		    result(ioctl(fd, TD_MAP_FREE, kinds[k].kind)));
 		/* A mapping that nobody touched counts as well. */
 		p = map_rw(fd, kinds[k].kind, 0, 1);
@@ -122,6 +122,7 @@ static void run_live(void)
 static void run_outlives(void)
 {
 	int fd = open_dev(O_RDWR), w = open_watcher();
+	unsigned int left;
 	char *p;
 
 	dev_fill(fd, TD_MAP_RAM, 5, 0, TD_MAP_SIZE);
@@ -130,7 +131,8 @@ static void run_outlives(void)
 	say("closed: files %u, right %zu", count_of(w, TD_FILES), matching(p, 5, 0, 4 * PAGE));
 	p[100] = 1;
 	munmap(p, 4 * PAGE);
-	say("unmapped: files %u, alive %u", count_of(w, TD_FILES), count_of(w, TD_MAPS));
+	left = maps_left(w);
+	say("unmapped: files %u, alive %u", count_of(w, TD_FILES), left);
 }
 
 static void run_single(void)
@@ -214,7 +216,7 @@ static void run_split(void)
 		p[9 * PAGE] = 1;
 		say("%s: free %s", kinds[k].name, result(ioctl(fd, TD_MAP_FREE, kinds[k].kind)));
 		MUST(munmap(p + 9 * PAGE, 5 * PAGE) == 0);
-		say("%s: alive %u, free %s", kinds[k].name, count_of(w, TD_MAPS),
+		say("%s: alive %u, free %s", kinds[k].name, maps_left(w),
 		    result(ioctl(fd, TD_MAP_FREE, kinds[k].kind)));
 	}
 }
@@ -250,7 +252,7 @@ static void run_remap(void)
 		    matching(q + 3 * PAGE, 12, 3 * PAGE, 2 * PAGE));
 		munmap(p, PAGE);
 		munmap(q, 5 * PAGE);
-		say("%s: alive %u", kinds[k].name, count_of(w, TD_MAPS));
+		say("%s: alive %u", kinds[k].name, maps_left(w));
 	}
 }
 
@@ -271,7 +273,7 @@ static void run_fixed(void)
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + 3 * PAGE);
 	say("over it: %d, beside %zu", p[3 * PAGE], matching(p + 4 * PAGE, 2, 2 * PAGE, PAGE));
 	munmap(p, 8 * PAGE);
-	say("alive %u", count_of(w, TD_MAPS));
+	say("alive %u", maps_left(w));
 }
 
 /* fork: child and parent see the same pages; each unmaps its own. */

@@ -106,6 +106,8 @@ void join_group(int fd, bool watcher);
 unsigned int count_of(int fd, enum td_count which);
 struct td_stat stat_of(int fd);
 /* Wait until a count has the value, ten seconds at most; else the case ends. */
+/* the driver's live mappings, when none is expected */
+unsigned int maps_left(int fd);
 void await_count(int fd, enum td_count which, unsigned int value);
 void await_count_min(int fd, enum td_count which, unsigned int value);
 
