@@ -159,6 +159,7 @@ struct pd_taking {
 static struct file *pd_fd_take(const struct pd_taking *t, s32 number, bool *cloexec)
 {
 	struct pd_request *r = pd_file_request(t->file, PD_OP_FD_TAKE, t->m);
+	struct pd_file *pf = t->file->private_data;
 	struct pd_resp_open open;
 	long ret;
 
@@ -173,7 +174,7 @@ static struct file *pd_fd_take(const struct pd_taking *t, s32 number, bool *cloe
 	if (ret < 0)
 		return ERR_PTR(ret);
 	*cloexec = le32_to_cpu(open.flags) & PD_FILE_CLOEXEC;
-	return pd_anon_file(r->host, &open);
+	return pd_anon_file(pf->host, &open);
 }
 
 /* a descriptor of the caller's for what the mirror has as @number; or a negative errno */

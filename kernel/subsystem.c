@@ -121,9 +121,11 @@ struct bus_type *pd_sysfs_bus(const char *name)
 	bus = kzalloc(sizeof(*bus), GFP_KERNEL);
 	if (!bus)
 		return ERR_PTR(-ENOMEM);
+	pd_bus_register_key(bus);
 	bus->name = kstrdup(name, GFP_KERNEL);
 	ret = bus->name ? bus_register(bus) : -ENOMEM;
 	if (ret) {
+		pd_bus_unregister_key(bus);
 		kfree(bus->name);
 		kfree(bus);
 		return ERR_PTR(ret);
@@ -134,6 +136,7 @@ struct bus_type *pd_sysfs_bus(const char *name)
 void pd_sysfs_bus_free(struct bus_type *bus)
 {
 	bus_unregister(bus);
+	pd_bus_unregister_key(bus);
 	kfree(bus->name);
 	kfree(bus);
 }

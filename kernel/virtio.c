@@ -255,6 +255,9 @@ static void pd_virtio_event(struct virtqueue *vq)
 		if (buf && len >= sizeof(ev))
 			pd_event(&v->host, &ev);
 	} while (more && !virtqueue_is_broken(vq));
+
+	if (virtqueue_is_broken(vq))
+		pd_host_lose(&v->host, "it broke a virtqueue");
 }
 
 /* finds control, event and @n request queues */

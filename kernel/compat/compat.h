@@ -8,6 +8,7 @@
 
 #include <linux/device.h>
 #include <linux/fs.h>
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/namei.h>
 #include <linux/shrinker.h>
@@ -159,6 +160,22 @@ static inline void pd_shrinker_unregister(struct pd_shrinker *holder)
 	shrinker_free(holder->s);
 #else
 	unregister_shrinker(&holder->s);
+#endif
+}
+
+/* of a bus that was allocated: lockdep must know its lock's class before bus_register() */
+static inline void pd_bus_register_key(struct bus_type *bus)
+{
+#ifdef PD_HAVE_BUS_LOCK_KEY
+	lockdep_register_key(&bus->lock_key);
+#endif
+}
+
+/* after bus_unregister() */
+static inline void pd_bus_unregister_key(struct bus_type *bus)
+{
+#ifdef PD_HAVE_BUS_LOCK_KEY
+	lockdep_unregister_key(&bus->lock_key);
 #endif
 }
 
