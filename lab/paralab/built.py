@@ -10,13 +10,15 @@ from .errors import LabError
 PROGRAM_FOLDERS = ("daemon", "mirror", "tools")
 
 
-def programs():
-    """{name: path} of the programs that meson built."""
+def programs(daemon_instead=None):
+    """{name: path} of the programs that meson built, one perhaps in place of paradiced."""
     found = {}
     for folder in PROGRAM_FOLDERS:
         for path in sorted((paths.BUILD / folder).glob("*")):
             if path.is_file() and os.access(path, os.X_OK) and path.suffix == "":
                 found[path.name] = path
+    if daemon_instead:
+        found["paradiced"] = Path(daemon_instead).resolve()
     return found
 
 

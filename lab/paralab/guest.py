@@ -13,6 +13,14 @@ from .place import Agent
 
 SOCKET_SECONDS = 30
 NODE_SECONDS = 60
+# A debug kernel's leaks, too. What was freed just now may show at the first look.
+DMESG = """\
+leaks=/sys/kernel/debug/kmemleak
+if [ -w $leaks ]; then
+	echo scan >$leaks; sleep 6; echo scan >$leaks
+	cat $leaks
+fi
+dmesg"""
 
 
 class Guest:
@@ -49,7 +57,7 @@ class Guest:
             argv += ["--device", device]
         log = self.run_folder.appender(f"daemon-{self.number}.log")
         self.daemon = await self.host.place.start([*argv, *self.options.daemon_args],
-                                                  on_out=log, on_err=log)
+                                                  self.options.daemon_env, log, log)
         pid = self.daemon.pid.result()
         try:
             await self.host.place.output(
@@ -109,7 +117,7 @@ done"""
     async def save_dmesg(self):
         """Keeps the whole kernel log, which the console shows only in part."""
         if self.place.vm and self.place.vm.running:
-            text = await self.place.output("dmesg", "reading the kernel log", timeout=60)
+            text = await self.place.output(DMESG, "reading the kernel log", timeout=180)
             (self.run_folder.path / f"{self.name}-dmesg.log").write_text(text)
 
     async def stop_vm(self):

@@ -46,7 +46,7 @@ class LocalHost:
                       str(guest_kernel.image())]
         self.kernel, self.initrd = str(guest_kernel.vmlinux), str(initrd)
         self.programs.mkdir()
-        for name, path in built.programs().items():
+        for name, path in built.programs(self.options.daemon).items():
             (self.programs / name).symlink_to(path)
 
     def qemu(self, arguments):
@@ -83,7 +83,7 @@ class NestedHost:
         kernel = kernels.get(options.host_kernel)
         own = built.modules(kernel.release)
         files = {f"modules/{name}": path for name, path in own.items()}
-        files.update({f"bin/{name}": path for name, path in built.programs().items()})
+        files.update({f"bin/{name}": path for name, path in built.programs(options.daemon).items()})
         initramfs.write(kernel, files, run.tmp / "host.cpio")
         shares = {"lab": str(run.path)}
         if options.share:
@@ -102,7 +102,7 @@ class NestedHost:
         binds = [paths.cache(), run.path] + ([options.share] if options.share else [])
         say(f"booting the host: Linux {kernel.release} ({kind})")
         await boot(Machine(), tree.qemu_argv(vm.argv(), binds, options.install), self.place,
-                   run.appender("host-qemu.log"), dict(options.host_qemu_env))
+                   run.appender("host-qemu.log"), options.host_qemu_env)
         self.disks = ["/dev/vda", "/dev/vdc"]
         self.kernel, self.initrd = "/run/lab/guest/vmlinux", f"/lab/tmp/{initrd.name}"
         await self.place.output("\n".join([

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import apt, cache, tool, tree
+from . import apt, cache, debugkernel, tool, tree
 from .errors import LabError
 from .say import say
 
@@ -17,6 +17,8 @@ from .say import say
 SERIES = {"6.1": ("bookworm", ""), "6.12": ("bookworm", "-6.12"), "7": ("testing", "")}
 FLAVOURS = ("amd64", "cloud")
 NAMES = [f"{series}{dash}" for series in SERIES for dash in ("", "-cloud")]
+# for guests: see debugkernel.py
+DEBUG = "debug"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Kernel:
     @property
     def in_tree(self):
         """True when its build tools and compiler are those of the Debian tree."""
-        return SERIES[self.name.removesuffix("-cloud")][0] == tree.SUITE
+        return self.name != DEBUG and SERIES[self.name.removesuffix("-cloud")][0] == tree.SUITE
 
     def image(self):
         """A disk image of its modules, with vmlinux beside them."""
@@ -76,9 +78,11 @@ def paths_cache():
 
 
 def get(name):
-    """The kernel of that name (6.1, 6.12 or 7, with -cloud for the cloud flavour)."""
+    """The kernel of that name (6.1, 6.12 or 7, with -cloud for the cloud flavour, or debug)."""
+    if name == DEBUG:
+        return Kernel(name, cache.item(f"kernels/{name}-{debugkernel.key()}", debugkernel.make))
     if name not in NAMES:
-        raise LabError(f"unknown kernel {name!r}: choose from {', '.join(NAMES)}")
+        raise LabError(f"unknown kernel {name!r}: choose from {', '.join([*NAMES, DEBUG])}")
     final = paths_cache() / f"kernels/{name}-{cache.key(name, apt.KERNEL_PART.pattern)}"
     return Kernel(name, cache.item(f"kernels/{final.name}", lambda path: _make(name, path, final)))
 

@@ -15,9 +15,10 @@ BAD = re.compile(
     r"|possible .*deadlock|lockdep|\bunsafe\b|general protection fault|refcount_t:"
     r"|blocked for more than|detected stall|self-detected|scheduling while atomic"
     r"|sleeping function called|Bad page state|Bad rss-counter|list_(add|del) corruption"
-    r"|kvm run failed")
-# Said by kernels that are well: the command line holds "oops=panic".
-FINE = re.compile(r"[Cc]ommand line:")
+    r"|unreferenced object|kvm run failed")
+# Said by kernels that are well: the command line holds "oops=panic"; debug kernels say what they look for.
+FINE = re.compile(r"[Cc]ommand line:|RCU lockdep checking is enabled|Lock dependency validator"
+                  r"|KernelAddressSanitizer initialized")
 
 
 class RunFolder:

@@ -27,8 +27,8 @@ def parser():
     add = p.add_argument
     add("--topology", choices=("local", "nested"), default="nested",
         help="local: the guest runs on this machine; nested: in a lab host (default)")
-    add("--guest-kernel", choices=kernels.NAMES, default="6.1", metavar="K",
-        help=f"one of {', '.join(kernels.NAMES)} (default 6.1)")
+    add("--guest-kernel", choices=[*kernels.NAMES, kernels.DEBUG], default="6.1", metavar="K",
+        help=f"one of {', '.join([*kernels.NAMES, kernels.DEBUG])} (default 6.1)")
     add("--host-kernel", choices=("6.1", "6.12", "7"), default="6.1", metavar="K",
         help="the lab host's: 6.1, 6.12 or 7 (default 6.1)")
     add("--host-modules", default="", metavar="LIST",
@@ -50,8 +50,11 @@ def parser():
     add("--host-qemu-args", default="", metavar="ARGS", help="further arguments of L1's QEMU")
     add("--host-qemu-env", action="append", default=[], metavar="NAME=VALUE",
         help="environment of L1's QEMU")
+    add("--daemon", metavar="FILE", help="run this program instead of paradiced (for tests)")
     add("--daemon-args", default="", metavar="ARGS", help="further arguments of paradiced")
-    add("--no-module", action="store_true", help="do not load paradice.ko in the guests")
+    add("--daemon-env", action="append", default=[], metavar="NAME=VALUE",
+        help="environment of paradiced")
+    add("--no-module", action="store_true", help="do not load paradice.ko in the guests; it is in /run/lab/modules")
     add("--module-params", default="", metavar="PARAMS", help="parameters of paradice.ko")
     add("--install", default="", metavar="PKG,…", help="Debian packages for host and guests")
     add("--guest-may-end", action="store_true",
@@ -82,9 +85,13 @@ def parse(argv):
     args.devices = [device_names(d) for d in args.device]
     for name in ("guest_qemu_args", "host_qemu_args", "daemon_args"):
         setattr(args, name, shlex.split(getattr(args, name)))
-    args.host_qemu_env = [setting.split("=", 1) for setting in args.host_qemu_env]
-    if any(len(setting) != 2 for setting in args.host_qemu_env):
-        raise LabError("--host-qemu-env: NAME=VALUE")
+    for name in ("host_qemu_env", "daemon_env"):
+        settings = [setting.split("=", 1) for setting in getattr(args, name)]
+        if any(len(setting) != 2 for setting in settings):
+            raise LabError(f"--{name.replace('_', '-')}: NAME=VALUE")
+        setattr(args, name, dict(settings))
+    if args.daemon and not os.access(args.daemon, os.X_OK):
+        raise LabError(f"--daemon: {args.daemon} is no program")
     if args.share:
         args.share = os.path.realpath(args.share)
         if not os.path.isdir(args.share):

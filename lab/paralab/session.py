@@ -53,9 +53,8 @@ class Session:
         files, self.module_needs = {}, []
         if options.device and options.on == "guest":
             built.daemon()
-            if not options.no_module:
-                files["modules/paradice.ko"] = module = built.guest_module(guest_kernel.release)
-                self.module_needs = built.module_needs(module)
+            files["modules/paradice.ko"] = module = built.guest_module(guest_kernel.release)
+            self.module_needs = built.module_needs(module)
         initrd = self.run_folder.tmp / "guest.cpio"
         initramfs.write(guest_kernel, files, initrd)
         await self.host.start(guest_kernel, initrd)
