@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-attacks check-fresh check-fuzz check-vm check-classes fuzz lint format clean
+.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-fresh check-fuzz check-vm check-classes fuzz lint format clean
 
 all: user modules
 
@@ -45,17 +45,27 @@ check-fuzz: setup
 
 # In VMs, as many tests at once as there are processors; each boots VMs of its own.
 check-vm: user modules
-	@/usr/bin/python3 -m pytest tests/vm -n auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
+	@/usr/bin/python3 -m pytest tests/vm -m "not attacks and not debug" -n auto --maxprocesses 4 --dist loadgroup \
+		$(PYTEST_ARGS)
 
 # The programs that people use, class by class, on the host and in a guest. CLASSES_ARGS: see --help.
 check-classes: user modules
 	@tests/classes/run $(CLASSES_ARGS)
 
-# What a hostile guest, or a worker that it has taken over, tries; each attack once without its defence.
+# What a hostile guest, a worker that it has taken over, or a hostile host tries; attacks on the host once
+# more without their defence.
 check-attacks: user modules
 	@meson test -C $(BUILD) --print-errorlogs attacks 'daemon malformed' 'daemon end'
-	@/usr/bin/python3 -m pytest tests/vm/test_host_limits.py tests/vm/test_failures.py -n auto \
-		--maxprocesses 4 $(PYTEST_ARGS)
+	@/usr/bin/python3 -m pytest tests/vm/test_host_limits.py tests/vm/test_failures.py tests/vm/test_hostile.py \
+		-m "not debug" -n auto --maxprocesses 4 $(PYTEST_ARGS)
+
+# The same and the test device's programs in a guest whose kernel looks for mistakes; the first time it is
+# built, which takes long.
+check-debug: user modules
+	@lab/setup --kernel
+	@lab/build-module debug kernel
+	@/usr/bin/python3 -m pytest tests/vm/test_battery.py tests/vm/test_hostile.py -m debug \
+		-n auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
 
 # Both commands inside a newly made Debian 12 tree.
 check-fresh: setup

@@ -14,6 +14,12 @@ TOP = Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
 
 
+def pytest_configure(config):
+    """What marks there are."""
+    config.addinivalue_line("markers", "attacks: only in make check-attacks")
+    config.addinivalue_line("markers", "debug: only in make check-debug")
+
+
 class LabRun:
     """What one lab/run did."""
 
@@ -53,7 +59,7 @@ def fill_share(share):
     for program in (BUILD / "tests/guest").iterdir():
         if program.is_file() and os.access(program, os.X_OK):
             shutil.copy2(program, share / "bin")
-    for script in ("battery", "host-side", "identity"):
+    for script in ("battery", "host-side", "identity", "lying-host"):
         shutil.copy2(TOP / "tests/vm" / script, share / "bin")
 
 

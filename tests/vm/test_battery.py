@@ -24,6 +24,7 @@ LEFT = """{ ps -eo comm; for p in $PARADICE_DAEMON_PIDS; do ls -l /proc/$p/fd; d
 # one guest's tests belong together: the guest is booted once
 GUEST_KERNELS = [pytest.param(name, marks=pytest.mark.xdist_group(f"guest-{name}"))
                  for name in ("6.1", "6.12", "7")]
+GUEST_KERNELS.append(pytest.param("debug", marks=[pytest.mark.debug, pytest.mark.xdist_group("debug")]))
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +40,8 @@ def host(tmp_path_factory):
 def guest(request, tmp_path_factory):
     """All steps in a guest with that kernel."""
     run = run_lab(f"guest-{request.param}",
-                   [MODULES, *devices(request.param), "--guest-kernel", request.param, "--guest-memory", "640M",
+                   [MODULES, *devices(request.param), "--guest-kernel", request.param, "--guest-memory",
+                    "1G" if request.param == "debug" else "640M",
                     # so that a hundred mappings do not fit
                     "--module-params", "max_windows=40",
                     "--host-script", "/share/bin/host-side",

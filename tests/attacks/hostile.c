@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * paradiced-hostile: the daemon, but some of what its workers tell a guest is false. For tests of
+ * the guest's module only; what a worker writes to a ring passes through here (the linker's --wrap).
+ *
+ * $PARADICE_HOSTILE has words NAME=N. "seed": of the choices. One in N: "answers" and "events" are
+ * changed, "tails" (what follows an answer) too, "lengths" are false, answers are "late" (behind the
+ * queue's next one), come "twice", or a "ring" entry is nonsense. "die": a worker
+ * ends when it is N seconds old, just before an answer.
+ */
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "paradice/protocol.h"
+#include "../../daemon/worker_private.h"
+
+#define VARIABLE "PARADICE_HOSTILE"
+#define REMEMBERED 256
+
+enum { SEED, ANSWERS, EVENTS, TAILS, LENGTHS, LATE, TWICE, RING, DIE, SETTINGS };
+
+static const char *const names[SETTINGS] = { "seed", "answers", "events", "tails", "lengths",
+					     "late", "twice",	"ring",	  "die" };
+
+int __real_execve(const char *path, char *const argv[], char *const envp[]);
+int __wrap_execve(const char *path, char *const argv[], char *const envp[]);
+int __real_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
+		    uint64_t offset, const void *in, uint64_t len);
+int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
+		    uint64_t offset, const void *in, uint64_t len);
+void __real_vq_push(struct virtqueue *q, uint16_t head, uint32_t len);
+void __wrap_vq_push(struct virtqueue *q, uint16_t head, uint32_t len);
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t settings[SETTINGS];
+static uint64_t state;
+static time_t born;
+/* earlier answers, from any queue */
+static struct pd_resp remembered[REMEMBERED];
+static unsigned int nremembered;
+/* answers that come late, one for each queue */
+static struct {
+	bool present;
+	uint16_t head;
+	uint32_t len;
+} held[NUM_QUEUES];
+
+/* The manager's environment does not reach workers, but this does. */
+int __wrap_execve(const char *path, char *const argv[], char *const envp[])
+{
+	static char setting[256];
+	char *const with[] = { setting, NULL };
+	const char *given = getenv(VARIABLE);
+
+	(void)envp;
+	snprintf(setting, sizeof(setting), "%s=%s", VARIABLE, given ? given : "");
+	return __real_execve(path, argv, with);
+}
+
+/* by the lock */
+static uint64_t any(void)
+{
+	uint64_t z = state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static void __attribute__((constructor)) read_settings(void)
+{
+	const char *given = getenv(VARIABLE);
+	char *copy = strdup(given ? given : "");
+	char *save = NULL;
+
+	for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+		char *value = strchr(w, '=');
+		int i = 0;
+
+		if (value)
+			*value++ = 0;
+		while (i < SETTINGS && strcmp(w, names[i]))
+			i++;
+		if (!value || i == SETTINGS) {
+			fprintf(stderr, VARIABLE ": %s is no setting\n", w);
+			exit(2);
+		}
+		settings[i] = strtoull(value, NULL, 0);
+	}
+	free(copy);
+	state = settings[SEED] + (uint64_t)getpid() * 0x9e3779b97f4a7c15;
+	born = time(NULL);
+}
+
+static bool hit(int setting)
+{
+	return settings[setting] && any() % settings[setting] == 0;
+}
+
+static uint64_t word(void)
+{
+	static const uint64_t special[] = {
+		0,
+		1,
+		2,
+		63,
+		64,
+		4095,
+		4096,
+		65535,
+		65536,
+		0x7fffffff,
+		0x80000000,
+		0xffffffff,
+		0x100000000,
+		0x300000000000,
+		0x7fffffffffff,
+		0x8000000000000000,
+		0x7fffffffffffffff,
+		-1ull,
+		-4ull,
+		-5ull,
+		-14ull,
+		-512ull,
+		-516ull,
+		-4095ull,
+		-4096ull,
+	};
+
+	return any() % 4 ? special[any() % (sizeof(special) / sizeof(special[0]))] : any();
+}
+
+static void set_word(void *at, size_t size)
+{
+	uint64_t w = word();
+
+	if (any() % 2)
+		memcpy((char *)at + (any() % (size / 8)) * 8, &w, 8);
+	else
+		memcpy((char *)at + (any() % (size / 4)) * 4, &w, 4);
+}
+
+static void spoil_answer(struct pd_resp *resp)
+{
+	struct pd_resp old = remembered[any() % REMEMBERED];
+
+	switch (any() % 8) {
+	case 0:
+		resp->result = word();
+		break;
+	case 1:
+		resp->status = (uint32_t)(any() % 2 ? PD_ST_FAULT : word());
+		break;
+	case 2:
+		resp->tag = any() % 2 ? resp->tag + any() % 3 - 1 : word();
+		break;
+	case 3:
+	case 4:
+		set_word(&resp->u, sizeof(resp->u));
+		break;
+	case 5:
+		/* true once, of something else */
+		old.tag = resp->tag;
+		*resp = old;
+		break;
+	case 6:
+		resp->u = old.u;
+		break;
+	default:
+		set_word(resp, sizeof(*resp));
+	}
+}
+
+static void spoil_bytes(uint8_t *bytes, uint64_t len)
+{
+	for (uint64_t n = 1 + any() % 4; n; n--)
+		bytes[any() % len] = (uint8_t)word();
+}
+
+int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
+		    uint64_t offset, const void *in, uint64_t len)
+{
+	uint8_t *copy = malloc(len ? len : 1);
+	int err;
+
+	if (!copy)
+		return -1;
+	memcpy(copy, in, len);
+	pthread_mutex_lock(&lock);
+	if (!offset && len == sizeof(struct pd_resp)) {
+		memcpy(&remembered[nremembered++ % REMEMBERED], copy, sizeof(struct pd_resp));
+		if (hit(ANSWERS))
+			spoil_answer((struct pd_resp *)(void *)copy);
+	} else if (!offset && len == sizeof(struct pd_event) && hit(EVENTS)) {
+		set_word(copy, sizeof(struct pd_event));
+	} else if (offset && len && hit(TAILS)) {
+		spoil_bytes(copy, len);
+	}
+	pthread_mutex_unlock(&lock);
+	err = __real_vq_write(g, seg, nseg, offset, copy, len);
+	free(copy);
+	return err;
+}
+
+void __wrap_vq_push(struct virtqueue *q, uint16_t head, uint32_t len)
+{
+	bool twice;
+
+	pthread_mutex_lock(&lock);
+	if (settings[DIE] && time(NULL) - born >= (time_t)settings[DIE])
+		_exit(1);
+	if (hit(LENGTHS))
+		len = (uint32_t)word();
+	twice = hit(TWICE);
+	if (hit(RING)) {
+		head = (uint16_t)word();
+	} else if (!held[q->index].present && hit(LATE)) {
+		held[q->index].present = true;
+		held[q->index].head = head;
+		held[q->index].len = len;
+		pthread_mutex_unlock(&lock);
+		return;
+	}
+	pthread_mutex_unlock(&lock);
+	__real_vq_push(q, head, len);
+	if (twice)
+		__real_vq_push(q, head, len);
+	if (held[q->index].present) {
+		held[q->index].present = false;
+		__real_vq_push(q, held[q->index].head, held[q->index].len);
+	}
+}

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hostile program in a guest, and a hostile host: neither harms what is not its own."""
+
+import re
+
+import pytest
+
+from conftest import BUILD
+from test_battery import TEST_DEVICES
+
+TESTDEV = ["--host-modules=testdev", *TEST_DEVICES]
+ZERO = ("pins", "pins_stale", "pins_leaked", "bounce", "windows", "maps", "orphans", "files", "mms")
+KERNELS = [pytest.param(["--guest-memory", "640M"], marks=pytest.mark.attacks, id="6.1"),
+           pytest.param(["--guest-memory", "1G", "--guest-kernel", "debug"], marks=pytest.mark.debug,
+                        id="debug")]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_hostile_program(lab, kernel):
+    """Each attack beside a victim in the same guest; afterwards everything is as before."""
+    run = lab([*TESTDEV, *kernel, "--module-params", "max_windows=40"],
+              ["/share/bin/battery", "hostile", "counters", "unload"])
+    run.assert_ok()
+    status, text = run.step("hostile")
+    assert status == 0, text
+    assert text.count("the victim: ") == 10, text
+    # each victim worked all the time
+    assert all(int(calls) > 10 for calls in re.findall(r"the victim: (\d+) calls", text)), text
+    _status, counters = run.step("counters")
+    for name in ZERO:
+        assert f"/{name} <==\n0\n" in counters, counters
+    assert run.step("unload")[0] == 0, run.step("unload")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+# A daemon whose workers die all the time lets go of the VMM: so fewer rounds.
+@pytest.mark.parametrize("lies, rounds", (
+    ("seed=1 answers=30 events=5 tails=10 late=60", 10),
+    ("seed=2 answers=200 lengths=40 twice=400 ring=800", 10),
+    ("seed=3 die=13", 4),
+), ids=("answers", "rings", "deaths"))
+def test_lying_host(lab, kernel, lies, rounds):
+    """The guest's kernel stands it, processes can be killed, and the module goes when it is told to."""
+    run = lab([*TESTDEV, *kernel, "--no-module", "--daemon", str(BUILD / "tests/attacks/paradiced-hostile"),
+               "--daemon-env", f"PARADICE_HOSTILE={lies}"],
+              ["/share/bin/lying-host", str(rounds), "8"])
+    run.assert_ok()
+    worked = int(re.search(r"(\d+) of \d+ rounds worked", run.output)[1])
+    assert worked >= 3, run.output
+    if "die" in lies:
+        assert "a new one goes on" in run.log("daemon-1.log")
+    elif "answers=30" in lies:
+        assert "taken as an I/O error" in run.log("guest-1-dmesg.log")
+    else:
+        assert "it broke a virtqueue" in run.log("guest-1-dmesg.log")
