@@ -157,7 +157,12 @@ pid_t fe_worker(const struct fe_daemon *d)
 {
 	pid_t worker = 0;
 
-	for (int i = 0; i < 200 && children(d->pid, &worker, 1) != 1; i++)
+	for (int i = 0; i < 2000 && children(d->pid, &worker, 1) != 1; i++)
 		sleep_ms(5);
+	if (worker <= 0) {
+		/* never a number that kill() takes for this program's own group */
+		fprintf(stderr, "the daemon has no worker\n");
+		abort();
+	}
 	return worker;
 }

@@ -257,7 +257,8 @@ static void test_workers_that_die_all_the_time(void **state)
 		pid_t worker = fe_worker(&x->d);
 
 		kill(worker, SIGKILL);
-		for (int k = 0; k < 400 && fe_worker(&x->d) == worker; k++)
+		/* there is none after the last one */
+		for (int k = 0; k < 400 && i < 5 && fe_worker(&x->d) == worker; k++)
 			usleep(5000);
 	}
 	assert_true(fe_daemon_logged(&x->d, "die one after the other", 2000));
