@@ -27,7 +27,7 @@ def make(path):
     path = Path(path)
     source = _fetch(path)
     _configure(source)
-    say(f"building {SOURCE} with its checks (ten minutes on two processors)")
+    say(f"building {SOURCE} with its checks (up to half an hour on two processors)")
     make_argv = ["make", "-s", "-C", source, "LOCALVERSION=-debug", f"-j{os.cpu_count()}"]
     tool.run([*make_argv, "bzImage", "modules"], "building the debug kernel")
     release = tool.run([*make_argv, "kernelrelease"], "asking for the kernel's release").strip()
