@@ -2,6 +2,11 @@
 #ifndef SVMFIX_H
 #define SVMFIX_H
 
+struct kprobe;
+
+extern struct kprobe svmfix_instruction;
+extern struct kprobe svmfix_injection;
+
 void svmfix_return(void);
 
 #endif

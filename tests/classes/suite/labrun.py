@@ -111,10 +111,7 @@ def _argv(cls, steps, share, logs, host_only):
         return [*map(str, argv), "--on", "host", "--", "/bin/sh", "-c", pieces("host")]
     for device in options["devices"]:
         argv += ["--device", device]
-    if options.get("guest-first"):
-        argv += ["--host-run", setup("host"), "--host-after", f"/share/bin/steps host {names}"]
-    else:
-        argv += ["--host-run", pieces("host"), "--host-run", "sh /share/steps/@host-between"]
+    argv += ["--host-run", pieces("host"), "--host-run", "sh /share/steps/@host-between"]
     return [*map(str, argv), "--", "/bin/sh", "-c", pieces("guest")]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
 _CLASS_KEYS = {"title", "driver", "order", "packages", "host-kernel", "host-modules", "host-qemu-args",
-               "host-qemu-env", "host-memory", "guest-memory", "build", "screens", "devices", "daemon-args", "guest-first",
+               "host-qemu-env", "host-memory", "guest-memory", "build", "screens", "devices", "daemon-args",
                "setup", "host-setup", "host-between", "guest-setup", "step"}
 _STEP_KEYS = {"name", "tool", "run", "same", "proof", "result", "status", "timeout", "full",
               "check"}
