@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-fresh check-fuzz check-vm check-classes fuzz lint format clean
+.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-fresh check-fuzz check-tsan check-vm check-classes fuzz lint format clean
 
 all: user modules
 
@@ -42,6 +42,10 @@ fuzz: setup
 
 check-fuzz: setup
 	@tests/fuzz/run 120
+
+# The daemon's threads under the thread sanitizer.
+check-tsan: setup
+	@tests/tsan/run
 
 # In VMs, as many tests at once as there are processors; each boots VMs of its own.
 check-vm: user modules
