@@ -200,6 +200,13 @@ static struct pd_request *pd_virtio_next(struct pd_queue *q, u32 *len, bool *mor
 	return r;
 }
 
+/* what a queue's callback ends with */
+static void pd_virtio_judge(struct pd_virtio *v, struct virtqueue *vq)
+{
+	if (virtqueue_is_broken(vq))
+		pd_host_lose(&v->host, "it broke a virtqueue");
+}
+
 static void pd_virtio_answered(struct virtqueue *vq)
 {
 	struct pd_virtio *v = vq->vdev->priv;
@@ -218,8 +225,7 @@ static void pd_virtio_answered(struct virtqueue *vq)
 
 	if (any)
 		wake_up(&v->host.space);
-	if (virtqueue_is_broken(vq))
-		pd_host_lose(&v->host, "it broke a virtqueue");
+	pd_virtio_judge(v, vq);
 }
 
 static int pd_virtio_post_event(struct pd_queue *q, struct pd_event *ev)
@@ -256,8 +262,7 @@ static void pd_virtio_event(struct virtqueue *vq)
 			pd_event(&v->host, &ev);
 	} while (more && !virtqueue_is_broken(vq));
 
-	if (virtqueue_is_broken(vq))
-		pd_host_lose(&v->host, "it broke a virtqueue");
+	pd_virtio_judge(v, vq);
 }
 
 /* finds control, event and @n request queues */

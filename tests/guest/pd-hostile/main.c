@@ -120,8 +120,10 @@ static void attack(unsigned int i)
 
 	printf("%s\n", attacks[i].name);
 	bystander = fork();
-	if (!bystander)
+	if (!bystander) {
+		nwrong = 0;
 		exit(victim(stop));
+	}
 	judge(attacks[i].name, begin(attacks[i].run));
 	__atomic_store_n(stop, true, __ATOMIC_RELEASE);
 	judge("the victim", bystander);
