@@ -11,26 +11,13 @@ int channel_send(int fd, const struct channel_msg *msg, size_t len, const int *f
 		 unsigned int nfds, int wait_ms)
 {
 	struct iovec iov = { .iov_base = (void *)msg, .iov_len = len };
-	union {
-		char buf[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS)];
-		struct cmsghdr align;
-	} control = { 0 };
+	union pass_control control;
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 
 	if (nfds > CHANNEL_MAX_FDS)
 		return -EINVAL;
-	if (nfds) {
-		struct cmsghdr *c;
-
-		mh.msg_control = control.buf;
-		mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		c = CMSG_FIRSTHDR(&mh);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
-	}
+	pass_put(&mh, &control, fds, nfds);
 	for (;;) {
 		if (sendmsg(fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 			return 0;
@@ -46,17 +33,14 @@ int channel_send(int fd, const struct channel_msg *msg, size_t len, const int *f
 ssize_t channel_recv(int fd, struct channel_msg *msg, int *fds)
 {
 	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
-	union {
-		char buf[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS)];
-		struct cmsghdr align;
-	} control;
+	union pass_control control;
 	struct msghdr mh = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.buf,
 		.msg_controllen = sizeof(control.buf),
 	};
-	unsigned int nfds = 0;
+	unsigned int nfds;
 	ssize_t n;
 
 	for (unsigned int i = 0; i < CHANNEL_MAX_FDS; i++)
@@ -66,15 +50,7 @@ ssize_t channel_recv(int fd, struct channel_msg *msg, int *fds)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c)) {
-		unsigned int k;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		k = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		for (unsigned int i = 0; i < k && nfds < CHANNEL_MAX_FDS; i++)
-			memcpy(&fds[nfds++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-	}
+	nfds = pass_get(&mh, fds);
 	if (n == 0)
 		return 0;
 	if ((size_t)n < CHANNEL_HEAD || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {

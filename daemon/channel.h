@@ -16,10 +16,11 @@
 #include <paradice/protocol.h>
 
 #include "ioctl_policy.h"
+#include "pass_fds.h"
 #include "rules.h"
 #include "vhost_proto.h"
 
-#define CHANNEL_MAX_FDS VHOST_MAX_REGIONS
+#define CHANNEL_MAX_FDS PASS_MAX_FDS
 #define CHANNEL_TEXT 32768
 #define CHANNEL_IDENTITY_MAX 32000
 #define VM_NAME_MAX 63

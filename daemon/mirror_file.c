@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "mirror_private.h"
+#include "pass_fds.h"
 
 /* where a descriptor arrives in the mapper: the lowest that it has free */
 #define TRANSIT MIRROR_FD_REQ
@@ -37,18 +38,11 @@ int mirror_send_fd(struct mirror *m, int fd)
 		uint8_t byte;
 		_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))];
 	} *far = (void *)t->res->data, near = { 0 };
-	struct cmsghdr *c;
+	union pass_control control;
 
 	near.iov = (struct iovec){ &near.byte, 1 };
-	near.msg = (struct msghdr){ .msg_iov = &near.iov,
-				    .msg_iovlen = 1,
-				    .msg_control = near.control,
-				    .msg_controllen = sizeof(near.control) };
-	c = CMSG_FIRSTHDR(&near.msg);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	near.msg = (struct msghdr){ .msg_iov = &near.iov, .msg_iovlen = 1 };
+	pass_put(&near.msg, &control, &fd, 1);
 	if (sendmsg(m->control, &near.msg, MSG_NOSIGNAL) < 0)
 		return errno == EPIPE ? -EIO : -errno;
 

@@ -35,8 +35,8 @@ struct opens *opens_create(struct worker *w)
 	return o;
 }
 
-static int send(struct opens *o, uint32_t type, uint32_t id, uint32_t device,
-		const struct request *r)
+static int ask(struct opens *o, uint32_t type, uint32_t id, uint32_t device,
+	       const struct request *r)
 {
 	int channel = o->w->channel;
 	struct channel_msg msg;
@@ -78,7 +78,7 @@ void opens_start(struct opens *o, struct request *r)
 		request_done(r, err);
 		return;
 	}
-	err = send(o, CHANNEL_OPEN, id, r->req.u.open.device, r);
+	err = ask(o, CHANNEL_OPEN, id, r->req.u.open.device, r);
 	if (err) {
 		struct channel_msg msg = { .id = id, .result = err };
 
@@ -90,7 +90,7 @@ void opens_start(struct opens *o, struct request *r)
 void opens_closed(struct opens *o, uint32_t claim)
 {
 	if (claim)
-		send(o, CHANNEL_CLOSED, 0, claim, NULL);
+		ask(o, CHANNEL_CLOSED, 0, claim, NULL);
 }
 
 int opens_cancel(struct opens *o, const struct request *r)
@@ -98,7 +98,7 @@ int opens_cancel(struct opens *o, const struct request *r)
 	/* the manager has nothing to wait for, and the mirror has not begun */
 	if (r->open_in_mirror)
 		return -ENOENT;
-	send(o, CHANNEL_OPEN_CANCEL, r->open_id, 0, NULL);
+	ask(o, CHANNEL_OPEN_CANCEL, r->open_id, 0, NULL);
 	return 0;
 }
 

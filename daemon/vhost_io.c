@@ -24,33 +24,10 @@ static int read_full(int fd, void *buf, size_t len)
 	return 0;
 }
 
-static void take_fds(struct msghdr *mh, int *fds, unsigned int *nfds)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
-		unsigned int k;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		k = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		for (unsigned int i = 0; i < k; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (*nfds < VHOST_MAX_FDS)
-				fds[(*nfds)++] = fd;
-			else
-				close(fd);
-		}
-	}
-}
-
 int vhost_read(int fd, struct vhost_message *msg, int *fds, unsigned int *nfds)
 {
 	struct iovec iov = { .iov_base = &msg->head, .iov_len = sizeof(msg->head) };
-	union {
-		char buf[CMSG_SPACE(sizeof(int) * VHOST_MAX_FDS)];
-		struct cmsghdr align;
-	} control;
+	union pass_control control;
 	struct msghdr mh = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -66,7 +43,7 @@ int vhost_read(int fd, struct vhost_message *msg, int *fds, unsigned int *nfds)
 	} while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n < 0 ? -errno : 0;
-	take_fds(&mh, fds, nfds);
+	*nfds = pass_get(&mh, fds);
 	if (mh.msg_flags & MSG_CTRUNC)
 		err = -EPROTO;
 	if (!err && (size_t)n < sizeof(msg->head))
@@ -94,24 +71,11 @@ int vhost_write(int fd, const struct vhost_message *msg, int pass)
 		{ .iov_base = (void *)&msg->head, .iov_len = sizeof(msg->head) },
 		{ .iov_base = (void *)&msg->u, .iov_len = msg->head.size },
 	};
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { 0 };
+	union pass_control control;
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
 	size_t left = sizeof(msg->head) + msg->head.size;
 
-	if (pass >= 0) {
-		struct cmsghdr *c;
-
-		mh.msg_control = control.buf;
-		mh.msg_controllen = sizeof(control.buf);
-		c = CMSG_FIRSTHDR(&mh);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &pass, sizeof(int));
-	}
+	pass_put(&mh, &control, &pass, pass >= 0);
 	while (left) {
 		ssize_t n = sendmsg(fd, &mh, MSG_NOSIGNAL);
 

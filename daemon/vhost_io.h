@@ -5,13 +5,15 @@
 
 #include <sys/types.h>
 
+#include "pass_fds.h"
 #include "vhost_proto.h"
 
 /*
  * A message as received: the structs of vhost_proto.h are packed on the wire as they are in
  * memory, but for the payload beginning at byte 12, so head and payload travel apart.
  */
-#define VHOST_MAX_FDS VHOST_MAX_REGIONS
+#define VHOST_MAX_FDS PASS_MAX_FDS
+_Static_assert(VHOST_MAX_REGIONS <= VHOST_MAX_FDS, "a descriptor for each region");
 
 /**
  * vhost_read() - receives a message, waiting for all of it

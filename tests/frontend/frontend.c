@@ -58,27 +58,14 @@ int64_t fe_message(struct fe *f, uint32_t request, const void *payload, uint32_t
 	static struct vhost_message own;
 	struct vhost_header head = { .request = request, .flags = VHOST_VERSION, .size = size };
 	struct iovec iov[2] = { { &head, sizeof(head) }, { (void *)payload, size } };
-	union {
-		char buf[CMSG_SPACE(sizeof(int) * VHOST_MAX_REGIONS)];
-		struct cmsghdr align;
-	} control = { 0 };
+	union pass_control control;
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
 	int got[VHOST_MAX_FDS];
 	unsigned int n;
 
 	if (!has_answer(request) && f->protocol & 1ull << VHOST_PROTOCOL_REPLY_ACK)
 		head.flags |= VHOST_FLAG_NEED_REPLY;
-	if (nfds) {
-		struct cmsghdr *c;
-
-		mh.msg_control = control.buf;
-		mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		c = CMSG_FIRSTHDR(&mh);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
-	}
+	pass_put(&mh, &control, fds, nfds);
 	if (sendmsg(f->sock, &mh, MSG_NOSIGNAL) != (ssize_t)(sizeof(head) + size))
 		return -1;
 	if (!has_answer(request) && !(head.flags & VHOST_FLAG_NEED_REPLY))

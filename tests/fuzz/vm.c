@@ -138,26 +138,13 @@ void vm_say(struct vm *v, uint32_t request, uint32_t flags, const void *payload,
 {
 	struct vhost_header head = { request, flags, size };
 	struct iovec iov[2] = { { &head, sizeof(head) }, { (void *)payload, size } };
-	union {
-		char buf[CMSG_SPACE(sizeof(int) * VHOST_MAX_FDS)];
-		struct cmsghdr align;
-	} control;
+	union pass_control control;
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = size ? 2 : 1 };
 	uint8_t thrown[8192];
 
 	if (!v->alive)
 		return;
-	if (nfds) {
-		struct cmsghdr *c;
-
-		mh.msg_control = control.buf;
-		mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		c = CMSG_FIRSTHDR(&mh);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
-	}
+	pass_put(&mh, &control, fds, nfds);
 	MUST(sendmsg(v->sock, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0);
 	/* a message that claims more than it has must not wait for it */
 	if (size < 4096)
