@@ -52,12 +52,20 @@ void mirror_get(struct mirror *m)
 void mirror_put(struct mirror *m)
 {
 	struct mirror_pool *pool = m->pool;
+	int refs = atomic_load(&m->refs);
+	bool last;
 
-	if (atomic_fetch_sub(&m->refs, 1) != 1)
-		return;
+	while (refs > 1)
+		if (atomic_compare_exchange_weak(&m->refs, &refs, refs - 1))
+			return;
+	/* who finds it in the list takes a reference: the last one goes together with its place there */
 	pthread_mutex_lock(&pool->lock);
-	LIST_REMOVE(m, next);
+	last = atomic_fetch_sub(&m->refs, 1) == 1;
+	if (last)
+		LIST_REMOVE(m, next);
 	pthread_mutex_unlock(&pool->lock);
+	if (!last)
+		return;
 	mirror_free(m);
 	atomic_fetch_sub(&pool->counts.mirrors_live, 1);
 }
@@ -115,15 +123,8 @@ static struct mirror *still_there(struct mirror_pool *pool, struct mirror *want)
 	LIST_FOREACH(m, &pool->mirrors, next)
 	if (m == want)
 		break;
-	/* one whose last user is just leaving is not there any more */
-	if (m) {
-		int refs = atomic_load(&m->refs);
-
-		while (refs && !atomic_compare_exchange_weak(&m->refs, &refs, refs + 1))
-			;
-		if (!refs)
-			m = NULL;
-	}
+	if (m)
+		mirror_get(m);
 	pthread_mutex_unlock(&pool->lock);
 	return m;
 }

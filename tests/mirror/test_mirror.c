@@ -612,19 +612,61 @@ static void test_page_moves_in_use(void **state)
 	close(z.fd);
 }
 
+struct forgetter {
+	struct mirror_pool *pool;
+	atomic_bool stop;
+};
+
+static void *forget_main(void *arg)
+{
+	struct forgetter *f = arg;
+
+	while (!atomic_load(&f->stop))
+		mirror_forget_file(f->pool, 1);
+	return NULL;
+}
+
+/* Files close while processes end: who looks through the mirrors meets those that are about to go. */
+static void test_ends_while_looked_at(void **state)
+{
+	struct bench *b = *state;
+	struct forgetter f = { .pool = b->pool };
+	struct mirror *m;
+	pthread_t t[2];
+
+	for (int i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, forget_main, &f);
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(mirror_create(b->pool, HOLE, PD_HOLE_SIZE, "short", &m), 0);
+		mirror_destroy(m);
+	}
+	atomic_store(&f.stop, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_read_foreseen),    TEST(test_vectored),
-		TEST(test_ioctl_fault),	     TEST(test_drop_faults_again),
-		TEST(test_refused_fault),    TEST(test_readonly_page),
-		TEST(test_compat_ioctl),     TEST(test_own_memory),
-		TEST(test_cancel),	     TEST(test_many_blocked),
-		TEST(test_abandon_faulting), TEST(test_killed),
-		TEST(test_poll_flush_seek),  TEST(test_map),
-		TEST(test_scattered),	     TEST(test_page_moves_in_use),
+		TEST(test_read_foreseen),
+		TEST(test_vectored),
+		TEST(test_ioctl_fault),
+		TEST(test_drop_faults_again),
+		TEST(test_refused_fault),
+		TEST(test_readonly_page),
+		TEST(test_compat_ioctl),
+		TEST(test_own_memory),
+		TEST(test_cancel),
+		TEST(test_many_blocked),
+		TEST(test_abandon_faulting),
+		TEST(test_killed),
+		TEST(test_poll_flush_seek),
+		TEST(test_map),
+		TEST(test_scattered),
+		TEST(test_page_moves_in_use),
+		TEST(test_ends_while_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
