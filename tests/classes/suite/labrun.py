@@ -87,11 +87,9 @@ def _argv(cls, steps, share, logs, host_only):
     options = cls.options
     names = " ".join(f"{step.name}={step.timeout}" for step in steps)
 
-    def setup(place):
-        return f"sh /share/steps/@{place}-setup && sh /share/steps/@setup || exit 1"
-
     def pieces(place):
-        return f"{setup(place)}; /share/bin/steps {place} {names}"
+        return (f"sh /share/steps/@{place}-setup && sh /share/steps/@setup || exit 1; "
+                f"/share/bin/steps {place} {names}")
 
     argv = [TOP / "lab/run", "--share", share, "--logs", logs, "--check-logs",
             "--timeout", sum(2 * step.timeout for step in steps) + 600,
