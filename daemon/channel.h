@@ -40,9 +40,11 @@
  * @CHANNEL_CLOSED: to the manager: a file of exclusive device @device_id is closed, or was not
  *	opened after all; once for each CHANNEL_OPENED with a @device_id
  * @CHANNEL_OPEN_CANCEL: to the manager: interrupt opening @id
- * @CHANNEL_OPENED: to the worker: the result of @id, with a descriptor when it is 0; @device_id
- *	where CHANNEL_CLOSED is wanted for it, else 0. With @in_mirror the descriptor is an O_PATH one of a
- *	node that this VM's processes may open
+ * @CHANNEL_FILE: to the worker: the descriptor that @id asked for; comes before CHANNEL_OPENED, and between the
+ *	two the manager closes its own: the worker's close shall be the driver's release
+ * @CHANNEL_OPENED: to the worker: the result of @id; @device_id where CHANNEL_CLOSED is wanted for it,
+ *	else 0. With @in_mirror the descriptor comes with it, an O_PATH one of a node that this VM's
+ *	processes may open
  * @CHANNEL_STATS_ASK: to the worker: send CHANNEL_STATS; @id comes back
  * @CHANNEL_STATS: to the manager: @text; sent unasked (with @id 0) at the VM's end
  */
@@ -56,6 +58,7 @@ enum channel_type {
 	CHANNEL_OPEN,
 	CHANNEL_CLOSED,
 	CHANNEL_OPEN_CANCEL,
+	CHANNEL_FILE,
 	CHANNEL_OPENED,
 	CHANNEL_STATS_ASK,
 	CHANNEL_STATS,

@@ -52,17 +52,23 @@ int opener_setup(void)
 	return -pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* @result: a descriptor, which is used up, or a negative errno */
 static void answer(int channel, uint32_t id, uint32_t claim, int result)
 {
 	struct channel_msg msg;
 
 	memset(&msg, 0, CHANNEL_HEAD);
-	msg.type = CHANNEL_OPENED;
 	msg.id = id;
+	/* A worker that does not read for ten seconds loses the file; it is stuck for good. */
+	if (result >= 0) {
+		msg.type = CHANNEL_FILE;
+		channel_send(channel, &msg, CHANNEL_HEAD, &result, 1, 10000);
+		close(result);
+	}
+	msg.type = CHANNEL_OPENED;
 	msg.device_id = claim;
 	msg.result = result < 0 ? result : 0;
-	/* A worker that does not read for ten seconds loses the file; it is stuck for good. */
-	channel_send(channel, &msg, CHANNEL_HEAD, &result, result >= 0 ? 1 : 0, 10000);
+	channel_send(channel, &msg, CHANNEL_HEAD, NULL, 0, 10000);
 }
 
 static void free_opening(struct opening *o)
@@ -105,7 +111,7 @@ static void *open_thread(void *arg)
 		fd = ERESTARTSYS_CODE;
 	if (!forgotten)
 		answer(o->channel, o->id, o->claim, fd);
-	if (fd >= 0)
+	else if (fd >= 0)
 		close(fd);
 	free_opening(o);
 	return NULL;

@@ -71,6 +71,7 @@ void opens_start(struct opens *o, struct request *r)
 			request_get(r);
 			r->open_in_mirror = r->mm && device.wire.flags & PD_DEVICE_OPEN_MM;
 			r->open_id = id;
+			r->open_fd = -1;
 		}
 		pthread_mutex_unlock(&o->lock);
 	}
@@ -80,7 +81,7 @@ void opens_start(struct opens *o, struct request *r)
 	}
 	err = ask(o, CHANNEL_OPEN, id, r->req.u.open.device, r);
 	if (err) {
-		struct channel_msg msg = { .id = id, .result = err };
+		struct channel_msg msg = { .type = CHANNEL_OPENED, .id = id, .result = err };
 
 		log_limited(LOG_ERROR, "devices cannot be opened any more: the manager has gone");
 		opens_answer(o, &msg, -1);
@@ -204,13 +205,14 @@ static void open_in_mirror(struct request *r)
 	request_done(r, err);
 }
 
-static void answer(struct request *r, const struct channel_msg *msg, int fd)
+static void answer(struct request *r, const struct channel_msg *msg)
 {
-	int result = !msg->result && fd < 0 ? -EIO : msg->result;
+	int result = !msg->result && r->open_fd < 0 ? -EIO : msg->result;
 
 	r->open_id = 0;
-	r->open_fd = fd;
 	r->open_claim = msg->device_id;
+	if (result && r->open_fd >= 0)
+		close(r->open_fd);
 	if (result)
 		failed(r, msg->device_id, result);
 	else if (msg->in_mirror && r->mm)
@@ -219,7 +221,7 @@ static void answer(struct request *r, const struct channel_msg *msg, int fd)
 		aside(r, close_unwanted);
 	else
 		request_done(r, make_file(r, atomic_fetch_add(&r->w->next_handle, 1),
-					  msg->device_id, fd));
+					  msg->device_id, r->open_fd));
 }
 
 void opens_answer(struct opens *o, const struct channel_msg *msg, int fd)
@@ -227,15 +229,23 @@ void opens_answer(struct opens *o, const struct channel_msg *msg, int fd)
 	struct request *r;
 
 	pthread_mutex_lock(&o->lock);
-	r = idmap_remove(&o->waiting, msg->id);
+	r = idmap_find(&o->waiting, msg->id);
+	if (r && fd >= 0 && r->open_fd < 0) {
+		r->open_fd = fd;
+		fd = -1;
+	}
+	if (r && msg->type == CHANNEL_OPENED)
+		idmap_remove(&o->waiting, msg->id);
 	pthread_mutex_unlock(&o->lock);
+	if (fd >= 0)
+		close(fd);
+	if (msg->type != CHANNEL_OPENED)
+		return;
 	if (!r) {
-		if (fd >= 0)
-			close(fd);
 		opens_closed(o, msg->device_id);
 		return;
 	}
-	answer(r, msg, fd);
+	answer(r, msg);
 	request_put(r);
 }
 
@@ -253,7 +263,7 @@ void opens_hangup(struct opens *o)
 		pthread_mutex_unlock(&o->lock);
 		if (!r)
 			return;
-		answer(r, &gone, -1);
+		answer(r, &gone);
 		request_put(r);
 	}
 }

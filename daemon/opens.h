@@ -13,7 +13,7 @@ struct opens *opens_create(struct worker *w);
 void opens_start(struct opens *o, struct request *r);
 /* Interrupts what the manager does for @r. 0, or -ENOENT: a mirror will do it; ask again. */
 int opens_cancel(struct opens *o, const struct request *r);
-/* CHANNEL_OPENED: @fd is taken over. */
+/* CHANNEL_FILE and CHANNEL_OPENED: @fd is taken over. */
 void opens_answer(struct opens *o, const struct channel_msg *msg, int fd);
 /* What came with @claim is closed; nothing for 0. */
 void opens_closed(struct opens *o, uint32_t claim);

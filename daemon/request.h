@@ -42,7 +42,7 @@ struct op_info;
  * @listed: in the session's table
  * @open_id: what the manager calls its opening; 0: it has answered
  * @open_in_mirror: the manager is only asked to let a mirror do it
- * @open_fd: what came of it: the file, too late, or the node to be opened
+ * @open_fd: what came of it: the file, or the node to be opened; -1 until then
  * @open_claim: for opens_closed()
  * @mop: its part in the mirror layer
  * @drops: lists, behind the struct

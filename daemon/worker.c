@@ -190,6 +190,7 @@ static void serve_channel(struct worker *w)
 	case CHANNEL_DEVICE_GONE:
 		devices_gone(w, msg.device_id);
 		break;
+	case CHANNEL_FILE:
 	case CHANNEL_OPENED:
 		opens_answer(w->opens, &msg, fds[0]);
 		fds[0] = -1;

@@ -6,9 +6,12 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -130,6 +133,71 @@ static void test_errors_are_the_drivers(void **state)
 	assert_int_equal(fe_dev_open(&x->f, DEV_ZERO_RO, O_RDONLY | O_TRUNC), -EACCES);
 	assert_int_equal(fe_dev_open(&x->f, 4711, O_RDONLY), -ENODEV);
 	assert_int_equal(fe_release(&x->f, open_dev(x, DEV_ZERO_RO, O_RDONLY)), 0);
+}
+
+/* Makes every message of the manager's take long to return from; its tracer. */
+static pid_t slow_manager(pid_t manager)
+{
+	char pid[16], line[128], path[32];
+	pid_t tracer;
+
+	snprintf(pid, sizeof(pid), "%d", manager);
+	snprintf(path, sizeof(path), "/proc/%d/status", manager);
+	tracer = fork();
+	if (!tracer) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		execlp("strace", "strace", "-qfo", "/dev/null", "-e", "trace=sendmsg", "-e",
+		       "inject=sendmsg:delay_exit=300000", "-p", pid, NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 500; i++) {
+		FILE *f = fopen(path, "re");
+		int by = 0;
+
+		while (f && fgets(line, sizeof(line), f))
+			sscanf(line, "TracerPid: %d", &by);
+		fclose(f);
+		if (by == tracer)
+			return tracer;
+		usleep(10000);
+	}
+	fail_msg("strace does not attach to %d", manager);
+	return -1;
+}
+
+static unsigned int has_open(pid_t pid, const char *want)
+{
+	char path[64], is[64];
+	unsigned int n = 0;
+	struct dirent *e;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((e = readdir(dir))) {
+		ssize_t len = readlinkat(dirfd(dir), e->d_name, is, sizeof(is) - 1);
+
+		is[len > 0 ? len : 0] = '\0';
+		n += !strcmp(is, want);
+	}
+	closedir(dir);
+	return n;
+}
+
+/* or the program's close would not be the driver's release */
+static void test_only_the_worker_has_it_open(void **state)
+{
+	struct fixture *x = *state;
+	pid_t tracer = slow_manager(x->d.pid);
+	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
+
+	assert_int_equal(has_open(x->d.pid, "/dev/zero"), 0);
+	assert_int_equal(has_open(fe_worker(&x->d), "/dev/zero"), 1);
+	kill(tracer, SIGTERM);
+	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+	assert_int_equal(fe_release(&x->f, zero), 0);
+	assert_int_equal(has_open(fe_worker(&x->d), "/dev/zero"), 0);
 }
 
 static void test_ro_page_is_not_written(void **state)
@@ -588,6 +656,7 @@ int main(void)
 		TEST(test_foreseen_pages_do_not_fault),
 		TEST(test_dropped_pages_are_not_touched),
 		TEST(test_errors_are_the_drivers),
+		TEST(test_only_the_worker_has_it_open),
 		TEST(test_ro_page_is_not_written),
 		TEST(test_blocked_read_is_woken_and_does_not_hold_up),
 		TEST(test_cancel_interrupts_as_a_signal),

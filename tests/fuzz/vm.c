@@ -68,13 +68,16 @@ static void *manager_main(void *arg)
 		if (msg.type != CHANNEL_OPEN)
 			continue;
 		fd = open_device(msg.device_id);
-		msg.type = CHANNEL_OPENED;
 		msg.device_id = 0;
 		msg.in_mirror = false;
 		msg.result = fd < 0 ? -ENODEV : 0;
-		channel_send(channel, &msg, CHANNEL_HEAD, &fd, fd >= 0, 1000);
-		if (fd >= 0)
+		if (fd >= 0) {
+			msg.type = CHANNEL_FILE;
+			channel_send(channel, &msg, CHANNEL_HEAD, &fd, 1, 1000);
 			close(fd);
+		}
+		msg.type = CHANNEL_OPENED;
+		channel_send(channel, &msg, CHANNEL_HEAD, NULL, 0, 1000);
 	}
 	return NULL;
 }
@@ -87,7 +90,7 @@ static void *channel_main(void *arg)
 
 	(void)arg;
 	while (channel_recv(vm.w.channel, &msg, fds) > 0)
-		if (msg.type == CHANNEL_OPENED)
+		if (msg.type == CHANNEL_FILE || msg.type == CHANNEL_OPENED)
 			opens_answer(vm.w.opens, &msg, fds[0]);
 	return NULL;
 }
