@@ -32,6 +32,7 @@ class Guest:
         self.name = f"guest-{number}"
         self.place = Agent(self.name)
         self.daemon = None
+        self.boots = 0
 
     @property
     def socket(self):
@@ -39,9 +40,11 @@ class Guest:
         return f"{self.host.sockets}/{self.name}.sock" if self.options.device else ""
 
     async def start(self):
-        """Starts daemon and VM and waits until the devices are there."""
-        if self.options.device:
+        """Starts the VM, and its daemon unless it runs, and waits until the devices are there."""
+        if self.options.device and not (self.daemon and self.daemon.running):
             await self._start_daemon()
+        if self.boots:
+            self.place = Agent(self.name)
         await self._boot()
         script = self._setup_script()
         if script:
@@ -60,6 +63,7 @@ class Guest:
                                                   self.options.daemon_env, log, log)
         pid = self.daemon.pid.result()
         try:
+            await self._note_pid("daemon", self.daemon)
             await self.host.place.output(
                 f"n=0; until [ -S {self.socket} ]; do n=$((n + 1)); kill -0 {pid} || exit 1;"
                 f" [ $n -lt {SOCKET_SECONDS * 20} ] || exit 2; sleep 0.05; done",
@@ -76,12 +80,21 @@ class Guest:
         options, host = self.options, self.host
         vm = qemu.Vm(
             kernel=host.kernel, initrd=host.initrd, log=f"{host.logs}/{self.name}-kernel.log",
-            disks=host.disks, accel=host.accel, cpus=options.guest_cpus,
-            memory=options.guest_memory, memory_folder=host.memory_folder, memory_share=options.guest_memory_share == "on",
+            log_append=self.boots > 0, disks=host.disks, accel=host.accel, cpus=options.guest_cpus,
+            memory=options.guest_memory, memory_folder=host.memory_folder,
+            memory_share=options.guest_memory_share == "on",
             shares={"share": host.share} if host.share else {}, socket=self.socket,
             extra=options.guest_qemu_args, append=kernel_arguments(host.accel))
         await boot(host.place, host.qemu(vm.argv()), self.place,
                    self.run_folder.appender(f"{self.name}-qemu.log"))
+        self.boots += 1
+        await self._note_pid("guest", self.place.vm)
+
+    async def _note_pid(self, what, command):
+        """For --host-script: the process now, in PARADICE_RUN_DIR."""
+        await self.host.place.output(
+            f"echo {command.pid.result()} >{self.host.sockets}/{what}-{self.number}.pid",
+            "noting a process id")
 
     def _setup_script(self):
         options = self.options
@@ -108,7 +121,7 @@ done"""
 
     async def run(self, command, on_out, on_err):
         """Runs the command to its end; its status."""
-        env = {"PARADICE_GUEST": str(self.number)}
+        env = {"PARADICE_GUEST": str(self.number), "PARADICE_BOOT": str(self.boots)}
         if self.options.share:
             env["PARADICE_SHARE"] = "/share"
         running = await self.place.start(command, env, on_out, on_err)

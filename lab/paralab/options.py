@@ -59,6 +59,9 @@ def parser():
     add("--install", default="", metavar="PKG,…", help="Debian packages for host and guests")
     add("--guest-may-end", action="store_true",
         help="a guest that ends before CMD does is no failure (it was killed on purpose)")
+    add("--guest-restart", action="store_true",
+        help="a guest that ends before CMD does is booted again, with its daemon if that has ended, "
+             "and CMD runs again: PARADICE_BOOT=1, 2, …")
     add("--share", metavar="DIR", help="a folder to mount writable at /share, host and guests")
     add("--on", choices=("guest", "host"), default="guest", help="where CMD runs")
     add("--accel", choices=("auto", "tcg", "kvm"), default="auto",

@@ -6,7 +6,7 @@ import tomllib
 from . import paths
 
 
-def packages(name):
-    """The packages of a set of lab/packages.toml."""
+def packages(names):
+    """The packages of some sets of lab/packages.toml, whose names are words of one text."""
     sets = tomllib.loads((paths.LAB / "packages.toml").read_text(encoding="utf-8"))
-    return sets[name]["packages"]
+    return list(dict.fromkeys(p for name in names.split() for p in sets[name]["packages"]))

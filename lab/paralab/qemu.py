@@ -30,8 +30,9 @@ class Vm:
 
     kernel: str
     initrd: str
-    log: str
+    log: str                                    # begun anew unless log_append
     disks: list
+    log_append: bool = False
     accel: str = "tcg"
     cpus: int = 1
     memory: str = "512M"
@@ -65,7 +66,8 @@ class Vm:
                         "smbus=off,hpet=off",
             "-append", " ".join(f"{KERNEL_ARGUMENTS} {self.append} {shares}".split()),
             "-kernel", self.kernel, "-initrd", self.initrd,
-            "-chardev", f"file,id=log,path={self.log}", "-serial", "chardev:log",
+            "-chardev", f"file,id=log,path={self.log},append={'on' if self.log_append else 'off'}",
+            "-serial", "chardev:log",
             "-chardev", "stdio,id=agent,signal=off", "-device", "virtio-serial-pci",
             "-device", "virtserialport,chardev=agent,name=agent,nr=1",
         ]

@@ -94,25 +94,33 @@ class Session:
         if options.host_script:
             script = asyncio.ensure_future(
                 self._host_script(options.host_script, "--host-script"))
-        statuses = await _all(self._run_in(guest) for guest in self.guests)
-        if script:
-            try:
+        try:
+            statuses = await _all(self._run_in(guest) for guest in self.guests)
+            if script:
                 await asyncio.wait_for(script, SCRIPT_SECONDS)
-            except asyncio.TimeoutError:
-                raise LabError(f"--host-script: still running {SCRIPT_SECONDS} s after the "
-                               "command ended") from None
+        except asyncio.TimeoutError:
+            raise LabError(f"--host-script: still running {SCRIPT_SECONDS} s after the "
+                           "command ended") from None
+        finally:
+            if script:
+                script.cancel()
         return next((s for s in statuses if s), 0)
 
     async def _run_in(self, guest):
         prefix = f"[{guest.number}] " if self.options.guests > 1 else ""
         out, err = Stream(1, prefix), Stream(2, prefix)
         try:
-            return await guest.run(self.options.command, out, err)
-        except LabError as error:
-            if not self.options.guest_may_end:
-                raise
-            say(f"{error} (as --guest-may-end allows)")
-            return 0
+            while True:
+                try:
+                    return await guest.run(self.options.command, out, err)
+                except LabError as error:
+                    if self.options.guest_may_end:
+                        say(f"{error} (as --guest-may-end allows)")
+                        return 0
+                    if not self.options.guest_restart:
+                        raise
+                    say(f"{error}; booting it again")
+                    await guest.start()
         finally:
             out.finish()
             err.finish()
