@@ -51,7 +51,7 @@ def run(cls, steps, form, host_only=False):
     folder = OUT / cls.name
     share, logs = folder / "share", folder / "logs"
     shutil.rmtree(folder, ignore_errors=True)
-    _fill(share, cls, steps, form)
+    fill(share, cls, steps, form)
     said = folder / "lab.log"
     screens = Screens(share) if cls.options.get("screens") else contextlib.nullcontext()
     with open(said, "wb") as log, screens:
@@ -62,11 +62,11 @@ def run(cls, steps, form, host_only=False):
     return ClassRun(done.returncode, said.read_text(errors="replace"), ran, logs)
 
 
-def _fill(share, cls, steps, form):
+def fill(share, cls, steps, form):
     """The folder that host and guest see as /share."""
     for name in ("bin", "steps", "data", "out", "screen"):
         (share / name).mkdir(parents=True)
-    for script in ("steps", "screendump"):
+    for script in ("steps", "screendump", "make-inputs"):
         shutil.copy2(HERE / script, share / "bin")
     for program, libraries in cls.options.get("build", {}).items():
         build(HERE / "programs" / f"{program}.c", share / "bin" / program, libraries.split(),
@@ -91,13 +91,15 @@ def _argv(cls, steps, share, logs, host_only):
         return (f"sh /share/steps/@{place}-setup && sh /share/steps/@setup || exit 1; "
                 f"/share/bin/steps {place} {names}")
 
+    # the debug kernel remembers much of each page and object
+    memory = "2G" if options["guest-kernel"] == "debug" else options.get("guest-memory", "512M")
     argv = [TOP / "lab/run", "--share", share, "--logs", logs, "--check-logs",
             "--timeout", sum(2 * step.timeout for step in steps) + 600,
             "--host-kernel", options.get("host-kernel", "6.1"),
             "--host-modules", options.get("host-modules", ""),
             "--install", ",".join(packages(options.get("packages"))),
-            "--host-memory", options.get("host-memory", "3G"),
-            "--guest-memory", options.get("guest-memory", "512M")]
+            "--host-memory", options.get("host-memory", "4G"),
+            "--guest-kernel", options["guest-kernel"], "--guest-memory", memory]
     if options.get("screens"):
         argv.append(f"--host-qemu-args=-qmp unix:{share}/qmp.sock,server=on,wait=off "
                     + options.get("host-qemu-args", ""))
