@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-fresh check-fuzz check-tsan check-vm check-classes fuzz lint format clean
+.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-fresh check-fuzz check-tsan check-vm check-classes check-faults fuzz soak lint format clean
 
 all: user modules
 
@@ -36,7 +36,7 @@ check-fast: user
 	@meson test -C $(BUILD) --print-errorlogs
 
 # The fuzzers go on from what they learnt before. SECONDS: how long.
-SECONDS ?= 600
+fuzz: SECONDS ?= 600
 fuzz: setup
 	@tests/fuzz/run $(SECONDS)
 
@@ -70,6 +70,17 @@ check-debug: user modules
 	@lab/build-module debug kernel
 	@/usr/bin/python3 -m pytest tests/vm/test_battery.py tests/vm/test_hostile.py -m debug \
 		-n auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
+
+# The classes' programs in two guests while processes are killed, devices go and memory is short; some hours
+# under emulation. FAULTS: how many.
+FAULTS ?= 100
+check-faults: user modules
+	@tests/load/run --faults $(FAULTS) $(LOAD_ARGS)
+
+# The same programs without that: afterwards nothing may be held that was not held before.
+soak: SECONDS ?= 3600
+soak: user modules
+	@tests/load/run --seconds $(SECONDS) $(LOAD_ARGS)
 
 # Both commands inside a newly made Debian 12 tree.
 check-fresh: setup

@@ -94,7 +94,8 @@ class NestedHost:
             log=str(run.path / "host-kernel.log"), accel=kind, memory=options.host_memory,
             memory_anonymous=True, memory_share=False, append=accel.kernel_arguments(kind),
             # Under emulation one of two stops for good after some minutes of nested guests (6.1:
-            # halted, no interrupt wakes it), or the kernel oopses (7.x).
+            # halted, no interrupt wakes it), or the kernel oopses (7.x, with svmfix, too: exceptions
+            # within exceptions until the stack is full).
             cpus=options.host_cpus or (1 if kind == "tcg" else 2),
             disks=[str(tree.image(tree.with_packages(options.install))), str(kernel.image()),
                    str(guest_kernel.image())],

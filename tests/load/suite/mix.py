@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All classes of devices as one: the drivers on one host, the steps as load for guests."""
+
+import tomllib
+from pathlib import Path
+
+from classes.suite import spec
+
+HERE = Path(__file__).resolve().parents[1]
+CONFIG = tomllib.loads((HERE / "mix.toml").read_text(encoding="utf-8"))
+TESTDEV = "/dev/testdev"  # for the witness
+
+
+def mix(faults):
+    """A DeviceClass of all classes' steps of the quick form, named CLASS.STEP; {class: lock}."""
+    known = {cls.name: cls for cls in spec.load_all()}
+    classes = [known[name] for name in CONFIG["classes"]]
+    without = dict(CONFIG["without"], **(CONFIG["without-in-faults"] if faults else {}))
+    steps, names = [], set()
+    for cls in classes:
+        for step in cls.steps:
+            step.name = f"{cls.name}.{step.name}"
+            names.add(step.name)
+            # quick ones where there are to be many faults
+            if not step.full and step.name not in without and (step.check or not faults):
+                steps.append(step)
+    unknown = set(without) - names
+    if unknown:
+        raise SystemExit(f"mix.toml: no step {', '.join(sorted(unknown))}")
+    options = {name: CONFIG[name] for name in ("packages", "host-kernel", "host-qemu-args",
+                                               "host-qemu-env", "host-memory", "guest-memory")}
+    options["host-modules"] = " ".join(_modules(classes))
+    options["devices"] = _devices(classes)
+    options["build"] = {program: libraries for cls in classes
+                        for program, libraries in cls.options.get("build", {}).items()}
+    for part in ("setup", "host-setup", "guest-setup"):
+        options[part] = "\n".join(f"(\n{cls.options[part]}\n)" for cls in classes
+                                  if part in cls.options)
+    return spec.DeviceClass("load", "all classes", "", options, steps), _locks(classes)
+
+
+def _modules(classes):
+    """What is loaded, each once, as the first class has it."""
+    found = {}
+    for cls in classes:
+        for words in cls.options.get("host-modules", "").split():
+            found.setdefault(words.split(":")[0], words)
+    return [*found.values(), "testdev"]
+
+
+def _devices(classes):
+    found = {}
+    for cls in classes:
+        for device in cls.options["devices"]:
+            found.setdefault(device.split(",")[0], device)
+    return list(found.values())
+
+
+def _locks(classes):
+    """{class: lock}: those that have a device in common have one lock."""
+    locks, owners = {cls.name: cls.name for cls in classes}, {}
+    for cls in classes:
+        for device in cls.options["devices"]:
+            first = owners.setdefault(device, cls.name)
+            old, new = locks[cls.name], locks[first]
+            locks = {name: new if lock == old else lock for name, lock in locks.items()}
+    return locks
