@@ -46,7 +46,8 @@ def test_lying_host(lab, kernel, lies, rounds):
               ["/share/bin/lying-host", str(rounds), "8"])
     run.assert_ok()
     worked = int(re.search(r"(\d+) of \d+ rounds worked", run.output)[1])
-    assert worked >= 3, run.output
+    # a worker may die while the module greets it
+    assert worked >= (1 if "die" in lies else 3), run.output
     if "die" in lies:
         assert "a new one goes on" in run.log("daemon-1.log")
     elif "answers=30" in lies:
