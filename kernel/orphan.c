@@ -12,9 +12,14 @@
 #define PD_ORPHAN_BACKOFF (HZ / 50 + 1)
 #define PD_ORPHAN_BACKOFF_MAX (5 * HZ)
 
-/* posts a request that nobody waits for; on failure it is still the caller's */
+/*
+ * Posts a request that nobody waits for; on failure it is still the caller's, else it may be gone by now. The
+ * caller sees to it that the host stays.
+ */
 int pd_req_post(struct pd_request *r)
 {
+	struct pd_host *host = r->host;
+	unsigned int queue = r->queue;
 	int ret;
 
 	ret = pd_req_try_reserve(r);
@@ -28,7 +33,7 @@ int pd_req_post(struct pd_request *r)
 		atomic_dec(&pd_stats.orphans);
 		return ret;
 	}
-	r->host->ops->kick(r->host, r->queue);
+	host->ops->kick(host, queue);
 	return 0;
 }
 
