@@ -32,6 +32,7 @@
 
 #include <linux/atomic.h>
 #include <linux/cdev.h>
+#include <linux/dcache.h>
 #include <linux/device.h>
 #include <linux/kref.h>
 #include <linux/mmu_notifier.h>
@@ -91,8 +92,13 @@ struct pd_stats {
 };
 
 extern struct pd_stats pd_stats;
+extern struct dentry *pd_stats_dir;
 void pd_stats_init(void);
 void pd_stats_exit(void);
+
+/* ping.c */
+void pd_ping_init(struct pd_host *host);
+void pd_ping_exit(struct pd_host *host);
 
 /* main.c */
 extern struct workqueue_struct *pd_wq;
@@ -100,8 +106,11 @@ extern unsigned int pd_warm_pages;
 extern unsigned int pd_max_windows;
 extern unsigned int pd_kept_pages;
 extern unsigned int pd_host_timeout;
+extern unsigned int pd_spin_us;
 
 /* ---- hosts ---- */
+
+#define PD_SPIN_BITS 6
 
 /**
  * struct pd_host - a daemon at the other end of a transport
@@ -116,6 +125,7 @@ extern unsigned int pd_host_timeout;
  * @next_mm: for address spaces
  * @next_queue: for address spaces, round robin
  * @inflight: requests at the host
+ * @spin: how long to spin for an answer, ns, see spin.c
  * @space: waited on by who finds a queue full
  * @files: struct pd_file by handle, RCU, its lock taken with interrupts off
  * @mms: struct pd_mm by address of the mm_struct, 0 for the kernel's
@@ -127,6 +137,7 @@ extern unsigned int pd_host_timeout;
  * @buses: struct pd_bus, of the objects among them
  * @windows: the window region
  * @watch: asks for a sign of life while requests wait
+ * @debug: its directory in debugfs
  * @ping: a PING is under way
  * @ping_time: runs of @watch since it was sent
  */
@@ -142,6 +153,7 @@ struct pd_host {
 	atomic64_t next_mm;
 	atomic_t next_queue;
 	atomic_t inflight;
+	u32 spin[1 << PD_SPIN_BITS];
 	wait_queue_head_t space;
 	struct xarray files;
 	struct xarray mms;
@@ -153,6 +165,7 @@ struct pd_host {
 	struct list_head buses;
 	struct pd_windows windows;
 	struct delayed_work watch;
+	struct dentry *debug;
 	bool ping;
 	unsigned long ping_time;
 };
@@ -205,6 +218,7 @@ enum pd_req_state {
  * @tag: the operation's
  * @chain_tag: that of the message under way
  * @seq: place of the message in its address space's order
+ * @sent: when it was, local_clock()
  * @vecs: buffers of a READ or WRITE; freed with the request
  * @nvecs: entries of @vecs
  * @fds: descriptors of an IOCTL; freed with the request
@@ -218,6 +232,7 @@ enum pd_req_state {
  * @cancellable: PD_OP_CANCEL applies
  * @cancelled: the host was asked to interrupt it, and did
  * @reserved: a place in the queue is kept for it
+ * @awaited: the task that sends it waits for the answer at once
  * @short_pins: it pinned pages that must not stay pinned
  * @lock: protects @state and @orphan
  * @state: of the message under way
@@ -248,6 +263,7 @@ struct pd_request {
 	u64 tag;
 	u64 chain_tag;
 	u64 seq;
+	u64 sent;
 	const struct pd_range *vecs;
 	unsigned int nvecs;
 	const struct pd_fd *fds;
@@ -261,6 +277,7 @@ struct pd_request {
 	bool cancellable;
 	bool cancelled;
 	bool reserved;
+	bool awaited;
 	bool short_pins;
 	spinlock_t lock; /* see above */
 	enum pd_req_state state;
@@ -334,12 +351,15 @@ void pd_node_remove_all(struct pd_host *host);
  * @handle: the host's name for it
  * @stream: it has no position
  * @users: address spaces that used it, by id, each counted; PD_USED_IOCTL marks those with ioctls
- * @lock: protects the next five
+ * @lock: protects the next eight
  * @armed: EPOLL* bits that were not ready, of which the host will tell when they are
  * @edge: EPOLL* bits of whose every edge the host tells
  * @events: counts what the host told of its readiness
  * @ops: counts operations on it
  * @fresh: value of @ops when @armed was found
+ * @told: EPOLL* bits that an event told to be ready, not believed by anybody yet
+ * @told_of: what was armed then
+ * @told_at: jiffies then
  * @wait: for poll
  * @fasync: for SIGIO
  * @maps: mappings of it that the host still has
@@ -358,6 +378,9 @@ struct pd_file {
 	u32 events;
 	u32 ops;
 	u32 fresh;
+	u32 told;
+	u32 told_of;
+	unsigned long told_at;
 	wait_queue_head_t wait;
 	struct fasync_struct *fasync;
 	atomic_t maps;

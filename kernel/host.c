@@ -71,6 +71,7 @@ int pd_host_start(struct pd_host *host)
 	ret = pd_rules_fetch(host);
 	if (ret < 0)
 		return ret;
+	pd_ping_init(host);
 	return pd_node_scan(host);
 }
 
@@ -85,6 +86,7 @@ void pd_host_stop(struct pd_host *host)
 {
 	WRITE_ONCE(host->stopping, true);
 	pd_event_flush();
+	pd_ping_exit(host);
 	pd_node_remove_all(host);
 	pd_windows_forget(host);
 	pd_mm_destroy_all(host);

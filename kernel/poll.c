@@ -4,7 +4,8 @@
  *
  * The host tells of readiness only when asked, once, and only of events that were not ready when
  * it was asked ("armed"). "Nothing is ready" may be answered from what is armed while no operation
- * ran and no event came; a readiness is never remembered.
+ * ran and no event came. A readiness is believed once, by the first who asks within a moment of the event
+ * that told of it, which is whom it has woken.
  *
  * Edge-triggered waiters do not ask again before they sleep: for them the host tells of every edge.
  */
@@ -81,6 +82,21 @@ static long pd_poll_ask(struct file *file, u32 ask, u32 keep, bool edge)
 	return ret;
 }
 
+/* what of @want an event has just told to be ready; 0 when that has to be asked */
+static u32 pd_poll_told(struct pd_file *pf, u32 want)
+{
+	u32 ret = 0;
+
+	spin_lock_irq(&pf->lock);
+	/* of what was not armed the event knew nothing */
+	if (pf->told && !(want & ~pf->told_of) && pf->fresh == pf->ops &&
+	    time_before_eq(jiffies, pf->told_at + 1))
+		ret = pf->told & want;
+	pf->told = 0;
+	spin_unlock_irq(&pf->lock);
+	return ret;
+}
+
 /* is "nothing of @want is ready" known? */
 static bool pd_poll_cached(struct pd_file *pf, u32 want)
 {
@@ -105,6 +121,9 @@ __poll_t pd_poll(struct file *file, struct poll_table_struct *wait)
 		return PD_POLL_DEAD;
 	if (!edge && pd_poll_cached(pf, want))
 		return 0;
+	mask = edge ? 0 : pd_poll_told(pf, want);
+	if (mask)
+		return (__force __poll_t)mask;
 	mask = pd_poll_ask(file, want, ~0u, edge);
 	if (mask > 0 && !(mask & want)) {
 		/* only what others wait for is ready: they ask for themselves */
@@ -138,6 +157,9 @@ void pd_file_event(struct pd_file *pf, u32 events)
 
 	spin_lock_irqsave(&pf->lock, flags);
 	armed = pf->armed;
+	pf->told = armed ? events : 0;
+	pf->told_of = armed;
+	pf->told_at = jiffies;
 	pf->armed = 0;
 	pf->events++;
 	spin_unlock_irqrestore(&pf->lock, flags);

@@ -233,7 +233,7 @@ int pd_req_send(struct pd_request *r, enum pd_wait how)
 	if (!ret)
 		ret = pd_req_submit(r);
 	if (!ret) {
-		r->host->ops->kick(r->host, r->queue);
+		pd_req_kick(r);
 		pd_host_busy(r->host);
 	}
 	return ret;

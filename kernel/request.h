@@ -10,6 +10,9 @@ int pd_req_send(struct pd_request *r, enum pd_wait how);
 bool pd_req_answered(const struct pd_request *r);
 void pd_req_decode(struct pd_request *r);
 void pd_req_make_continue(struct pd_request *r);
+void pd_req_kick(struct pd_request *r);
+void pd_req_spin(struct pd_request *r);
+void pd_req_spun(struct pd_request *r);
 void pd_req_orphan_work(struct work_struct *work);
 
 #endif

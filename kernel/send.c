@@ -8,8 +8,8 @@
 #include <linux/sched/signal.h>
 
 #include "core.h"
+#include "request.h"
 #include "show.h"
-#include "transport.h"
 
 /* ranges dropped by one message: with all its lists it stays below 32 KiB */
 #define PD_DROPS 256
@@ -366,7 +366,7 @@ int pd_mm_send(struct pd_request *r, enum pd_wait how, unsigned long fault, bool
 		cond_resched();
 	}
 	if (!ret) {
-		r->host->ops->kick(r->host, r->queue);
+		pd_req_kick(r);
 		pd_host_busy(r->host);
 	}
 	return ret;

@@ -8,7 +8,7 @@
 
 struct pd_stats pd_stats;
 
-static struct dentry *pd_stats_dir;
+struct dentry *pd_stats_dir;
 
 static const struct {
 	const char *name;

@@ -21,6 +21,10 @@ struct pd_request;
  *	used up. On success the memory is the host's until pd_req_complete(); on failure (-EIO,
  *	-ENOMEM) it never was. Any context, spinlocks may be held.
  * @kick: tells the host of what was submitted. To be called after @submit, without locks.
+ * @spin: with @on, the caller will look for answers in @queue itself, by @poll, until it calls this
+ *	without: interrupts for them are suppressed as long as anybody does. Task context.
+ * @poll: hands over what the host has answered in @queue, as an interrupt would. Task context, no locks.
+ * @wake_all: wakes everybody who waits for an answer. Any context.
  * @free: the last reference to @host is gone.
  *
  * All but @free may be called at any time; a transport whose device is gone answers -EIO.
@@ -30,8 +34,10 @@ struct pd_transport_ops {
 	void (*unreserve)(struct pd_host *host, unsigned int queue);
 	int (*submit)(struct pd_host *host, struct pd_request *r);
 	void (*kick)(struct pd_host *host, unsigned int queue);
-	void (*free)(struct pd_host *host);
+	void (*spin)(struct pd_host *host, unsigned int queue, bool on);
+	void (*poll)(struct pd_host *host, unsigned int queue);
 	void (*wake_all)(struct pd_host *host);
+	void (*free)(struct pd_host *host);
 };
 
 /*

@@ -23,6 +23,7 @@
  * @vq: NULL when the device is gone
  * @reserved: descriptors kept for messages that will be submitted
  * @margin: descriptors set aside for messages that must not wait behind operations
+ * @spinning: tasks that look for answers themselves; no interrupts meanwhile
  * @inflight: requests in it
  */
 struct pd_queue {
@@ -30,6 +31,7 @@ struct pd_queue {
 	struct virtqueue *vq;
 	unsigned int reserved;
 	unsigned int margin;
+	unsigned int spinning;
 	struct list_head inflight;
 };
 
@@ -165,15 +167,6 @@ static void pd_virtio_free(struct pd_host *host)
 	kfree(v);
 }
 
-static const struct pd_transport_ops pd_virtio_ops = {
-	.reserve = pd_virtio_reserve,
-	.unreserve = pd_virtio_unreserve,
-	.submit = pd_virtio_submit,
-	.kick = pd_virtio_kick,
-	.wake_all = pd_virtio_wake_all,
-	.free = pd_virtio_free,
-};
-
 /* takes the next answered request out of @q; @more: there may be others */
 static struct pd_request *pd_virtio_next(struct pd_queue *q, u32 *len, bool *more)
 {
@@ -184,8 +177,9 @@ static struct pd_request *pd_virtio_next(struct pd_queue *q, u32 *len, bool *mor
 	*more = false;
 	if (q->vq) {
 		r = virtqueue_get_buf(q->vq, len);
-		if (!r)
-			*more = !virtqueue_enable_cb(q->vq);
+		/* of a broken queue nothing more comes */
+		if (!r && !q->spinning)
+			*more = !virtqueue_enable_cb(q->vq) && !virtqueue_is_broken(q->vq);
 	}
 	if (r) {
 		*more = true;
@@ -200,17 +194,22 @@ static struct pd_request *pd_virtio_next(struct pd_queue *q, u32 *len, bool *mor
 	return r;
 }
 
-/* what a queue's callback ends with */
-static void pd_virtio_judge(struct pd_virtio *v, struct virtqueue *vq)
+/* a broken queue is the end of its host */
+static void pd_virtio_judge(struct pd_virtio *v, struct pd_queue *q)
 {
-	if (virtqueue_is_broken(vq))
+	unsigned long flags;
+	bool broken;
+
+	spin_lock_irqsave(&q->lock, flags);
+	broken = q->vq && virtqueue_is_broken(q->vq);
+	spin_unlock_irqrestore(&q->lock, flags);
+	if (broken)
 		pd_host_lose(&v->host, "it broke a virtqueue");
 }
 
-static void pd_virtio_answered(struct virtqueue *vq)
+/* hands over all answered requests of @q */
+static void pd_virtio_take(struct pd_virtio *v, struct pd_queue *q)
 {
-	struct pd_virtio *v = vq->vdev->priv;
-	struct pd_queue *q = &v->queues[vq->index];
 	struct pd_request *r;
 	bool more, any = false;
 	u32 len;
@@ -221,12 +220,50 @@ static void pd_virtio_answered(struct virtqueue *vq)
 			any = true;
 			pd_req_complete(r, len);
 		}
-	} while (more && !virtqueue_is_broken(vq));
+	} while (more);
 
 	if (any)
 		wake_up(&v->host.space);
-	pd_virtio_judge(v, vq);
+	pd_virtio_judge(v, q);
 }
+
+static void pd_virtio_answered(struct virtqueue *vq)
+{
+	struct pd_virtio *v = vq->vdev->priv;
+
+	pd_virtio_take(v, &v->queues[vq->index]);
+}
+
+static void pd_virtio_poll(struct pd_host *host, unsigned int queue)
+{
+	pd_virtio_take(to_virtio(host), to_queue(host, queue));
+}
+
+static void pd_virtio_spin(struct pd_host *host, unsigned int queue, bool on)
+{
+	struct pd_queue *q = to_queue(host, queue);
+	unsigned long flags;
+	bool last;
+
+	spin_lock_irqsave(&q->lock, flags);
+	if (on && !q->spinning++ && q->vq)
+		virtqueue_disable_cb(q->vq);
+	last = !on && !--q->spinning;
+	spin_unlock_irqrestore(&q->lock, flags);
+	if (last)
+		pd_virtio_take(to_virtio(host), q); /* which allows interrupts again */
+}
+
+static const struct pd_transport_ops pd_virtio_ops = {
+	.reserve = pd_virtio_reserve,
+	.unreserve = pd_virtio_unreserve,
+	.submit = pd_virtio_submit,
+	.kick = pd_virtio_kick,
+	.spin = pd_virtio_spin,
+	.poll = pd_virtio_poll,
+	.wake_all = pd_virtio_wake_all,
+	.free = pd_virtio_free,
+};
 
 static int pd_virtio_post_event(struct pd_queue *q, struct pd_event *ev)
 {
@@ -262,7 +299,7 @@ static void pd_virtio_event(struct virtqueue *vq)
 			pd_event(&v->host, &ev);
 	} while (more && !virtqueue_is_broken(vq));
 
-	pd_virtio_judge(v, vq);
+	pd_virtio_judge(v, q);
 }
 
 /* finds control, event and @n request queues */

@@ -81,6 +81,7 @@ static int pd_req_wait(struct pd_request *r, enum pd_wait how)
 {
 	int ret = 0;
 
+	pd_req_spin(r);
 	switch (how) {
 	case PD_WAIT_HOST:
 		wait_event_idle(r->wait, pd_req_ready(r));
@@ -107,6 +108,7 @@ static int pd_req_wait(struct pd_request *r, enum pd_wait how)
 	/* the completion is still looking at it under the lock */
 	spin_lock_irq(&r->lock);
 	spin_unlock_irq(&r->lock);
+	pd_req_spun(r);
 	return 0;
 }
 
@@ -187,6 +189,7 @@ long pd_req_run(struct pd_request **rp, enum pd_wait how)
 	struct pd_request *r = *rp;
 	int ret;
 
+	r->awaited = true;
 	ret = pd_req_send(r, how);
 	if (ret)
 		return ret;

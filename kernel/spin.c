@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Looking for an answer for a while before sleeping: where it comes soon, neither an interrupt nor a switch
+ * of tasks is worth it. How long is learnt for each kind of operation, as KVM's and the guests' own halt
+ * polling do: longer while answers come soon after a task went to sleep, not at all once they take longer
+ * than anybody may spin.
+ */
+#include <linux/hash.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
+
+#include "core.h"
+#include "request.h"
+#include "transport.h"
+
+#define PD_SPIN_FIRST 10000 /* ns */
+
+static u32 pd_spin_max(void)
+{
+	return min(READ_ONCE(pd_spin_us), 1000000u) * 1000u;
+}
+
+/* what is learnt of operations like @r: ns. Of two in one place each spoils the other's, no more */
+static u32 *pd_spin_kind(struct pd_request *r)
+{
+	u32 kind = le16_to_cpu(r->req.op);
+
+	if (kind == PD_OP_IOCTL)
+		kind ^= le32_to_cpu(r->req.u.ioctl.cmd) << 8;
+	return &r->host->spin[hash_32(kind, PD_SPIN_BITS)];
+}
+
+/* tells the host of @r. Where its task will look for the answer, that needs no interrupt from now on */
+void pd_req_kick(struct pd_request *r)
+{
+	if (r->awaited)
+		r->host->ops->spin(r->host, r->queue, true);
+	r->host->ops->kick(r->host, r->queue);
+}
+
+/*
+ * Looks for the answer to @r once, since the host may have run instead of us, and then until it is time to
+ * sleep: nobody else may be waiting for the processor. To be followed by the wait proper, whatever came of it.
+ */
+void pd_req_spin(struct pd_request *r)
+{
+	u32 limit = min(READ_ONCE(*pd_spin_kind(r)), pd_spin_max());
+	struct pd_host *host = r->host;
+	u64 begin = local_clock();
+
+	r->sent = begin;
+	if (!single_task_running())
+		limit = 0;
+	for (;;) {
+		host->ops->poll(host, r->queue);
+		if (pd_req_answered(r) || need_resched() || signal_pending(current) ||
+		    local_clock() - begin >= limit)
+			break;
+		cpu_relax();
+	}
+	host->ops->spin(host, r->queue, false);
+}
+
+/* @r, of which pd_req_spin() saw the begin, is answered and its task runs */
+void pd_req_spun(struct pd_request *r)
+{
+	u64 took = local_clock() - r->sent;
+	u32 *kind = pd_spin_kind(r);
+	u32 limit = READ_ONCE(*kind), max = pd_spin_max();
+
+	if (took <= limit)
+		return;
+	if (took > max)
+		limit = 0;
+	else
+		limit = min(max(limit * 2, (u32)PD_SPIN_FIRST), max);
+	WRITE_ONCE(*kind, limit);
+}
