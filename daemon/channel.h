@@ -70,6 +70,7 @@ enum channel_type {
  * @log_level: enum log_level
  * @queues: request queues to announce
  * @max_inflight: operations at once
+ * @spin_us: how long a thread at most looks for the next request before it waits for a kick, microseconds
  * @max_files: open files at once
  * @max_processes: guest processes at once, each of which is one here, too
  * @window_size: bytes, 0 for no windows
@@ -85,6 +86,7 @@ struct worker_settings {
 	uint32_t log_level;
 	uint32_t queues;
 	uint32_t max_inflight;
+	uint32_t spin_us;
 	uint32_t max_files;
 	uint32_t max_processes;
 	uint64_t window_size;

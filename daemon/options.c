@@ -25,6 +25,7 @@ enum {
 	OPT_MAX_FILES,
 	OPT_MAX_PROCESSES,
 	OPT_MEMORY_MAX,
+	OPT_SPIN_US,
 	OPT_STATS,
 	OPT_USER,
 	OPT_ALLOW_PFNMAP,
@@ -44,6 +45,7 @@ static const struct option long_options[] = {
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "window", required_argument, NULL, OPT_WINDOW },
 	{ "max-inflight", required_argument, NULL, OPT_MAX_INFLIGHT },
+	{ "spin-us", required_argument, NULL, OPT_SPIN_US },
 	{ "max-files", required_argument, NULL, OPT_MAX_FILES },
 	{ "max-processes", required_argument, NULL, OPT_MAX_PROCESSES },
 	{ "memory-max", required_argument, NULL, OPT_MEMORY_MAX },
@@ -79,6 +81,8 @@ static const char help_text[] =
 	"  --queues N          request queues, 1 to 64 (default 4)\n"
 	"  --window SIZE       room for mapped device memory, a power of two (default 256M), or 0\n"
 	"  --max-inflight N    operations at once (default 512); EBUSY beyond\n"
+	"  --spin-us N         how long a thread at most looks for the next request before it sleeps, in\n"
+	"                      microseconds (default 50), or 0; never with less than two processors\n"
 	"  --max-files N       open files at once (default 16384); EMFILE beyond\n"
 	"  --max-processes N   programs that use devices at once (default 4096); EBUSY beyond\n"
 	"  --memory-max SIZE   memory of the host that serving the VM may take (default 2G), or none; it\n"
@@ -358,6 +362,7 @@ void options_parse(int argc, char **argv, struct options *o)
 		.queues = 4,
 		.window_size = 256u << 20,
 		.max_inflight = 512,
+		.spin_us = 50,
 		.max_files = 16384,
 		.max_processes = 4096,
 		.memory_max = 2ull << 30,
@@ -393,6 +398,9 @@ void options_parse(int argc, char **argv, struct options *o)
 			break;
 		case OPT_MAX_INFLIGHT:
 			vm->max_inflight = (uint32_t)number("--max-inflight", optarg, 1, 65536);
+			break;
+		case OPT_SPIN_US:
+			vm->spin_us = (uint32_t)number("--spin-us", optarg, 0, 1000000);
 			break;
 		case OPT_MAX_FILES:
 			vm->max_files = (uint32_t)number("--max-files", optarg, 1, 1 << 20);

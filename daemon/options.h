@@ -52,6 +52,7 @@ struct vm_option {
 	char *stats;
 	uint32_t queues;
 	uint32_t max_inflight;
+	uint32_t spin_us;
 	uint32_t max_files;
 	uint32_t max_processes;
 	uint64_t window_size;

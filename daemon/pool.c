@@ -110,9 +110,16 @@ static bool get_in_line(struct worker *w, unsigned int index)
 	return true;
 }
 
+/* True when a request has come while the thread looked for it. */
+static bool another(struct pool *p, unsigned int index)
+{
+	return p->w->spin_max && somebody_idle(p) && spin_for_request(p->w, index);
+}
+
 static void serve_queue(struct pool *p, unsigned int index)
 {
 	struct worker *w = p->w;
+	bool served = false;
 
 	for (;;) {
 		struct request *r;
@@ -124,8 +131,14 @@ static void serve_queue(struct pool *p, unsigned int index)
 		r = request_take(w, &w->vq[index], &more);
 		ready = r && dispatch_prepare(r);
 		pthread_mutex_unlock(&w->order[index]);
-		if (!r)
+		if (!r) {
+			if (served && another(p, index))
+				continue;
 			return;
+		}
+		if (!served)
+			spin_kicked(w, index);
+		served = true;
 		if (ready)
 			run(p, r, more);
 		else

@@ -83,6 +83,13 @@ bool vq_want_kick(struct virtqueue *q)
 	return vq_more(q);
 }
 
+bool vq_no_kick(struct virtqueue *q)
+{
+	if (vq_running(q) && q->event_idx)
+		PUT(*avail_event(q), (uint16_t)(q->last_avail - 1));
+	return false;
+}
+
 bool vq_untouched(const struct virtqueue *q)
 {
 	static const struct vring_desc none;

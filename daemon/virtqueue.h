@@ -122,6 +122,11 @@ bool vq_more(struct virtqueue *q);
  */
 bool vq_want_kick(struct virtqueue *q);
 
+/*
+ * Asks for no kick for the next chains, when the guest heeds that; somebody looks for them. False.
+ */
+bool vq_no_kick(struct virtqueue *q);
+
 /* Gives chain @head back with @len bytes written, and interrupts the guest if it wants that. */
 void vq_push(struct virtqueue *q, uint16_t head, uint32_t len);
 

@@ -171,6 +171,7 @@ static int send_start(struct vm *vm, const struct host *host)
 	msg.u.start.log_level = log_level();
 	msg.u.start.queues = vm->o->queues;
 	msg.u.start.max_inflight = vm->o->max_inflight;
+	msg.u.start.spin_us = vm->o->spin_us;
 	msg.u.start.max_files = vm->o->max_files;
 	msg.u.start.max_processes = vm->o->max_processes;
 	msg.u.start.window_size = vm->o->window_size;

@@ -123,6 +123,7 @@ void worker_attach_state(struct worker *w)
 
 int worker_set_up(struct worker *w)
 {
+	spin_init(w);
 	w->mem = gmem_create();
 	w->events = events_create(w);
 	w->opens = opens_create(w);
