@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-fresh check-fuzz check-tsan check-vm check-classes check-faults fuzz soak lint format clean
+.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-fresh bench check-fuzz check-tsan check-vm check-classes check-faults fuzz soak lint format clean
 
 all: user modules
 
@@ -81,6 +81,11 @@ check-faults: user modules
 soak: SECONDS ?= 3600
 soak: user modules
 	@tests/load/run --seconds $(SECONDS) $(LOAD_ARGS)
+
+# What operations cost beside peers: a table, build/bench/report.json and report.html.
+bench: user modules
+	@lab/setup --bench
+	@tests/bench/run $(BENCH_ARGS)
 
 # Both commands inside a newly made Debian 12 tree.
 check-fresh: setup

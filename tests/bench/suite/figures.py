@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What pd-bench measured, read back."""
+
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+
+@dataclass
+class Figure:
+    """A case's rounds: microseconds, requests and faults of one operation."""
+
+    us: list
+    requests: float
+    faults: float
+
+    @property
+    def median(self):
+        """Microseconds."""
+        return median(self.us)
+
+    @property
+    def spread(self):
+        """Between the quartiles, as a part of the median."""
+        if len(self.us) < 3:
+            return 0.0
+        low, _middle, high = quantiles(self.us, n=4)
+        return (high - low) / self.median
+
+
+@dataclass
+class Ratio:
+    """Of two cases that had their turns in the same rounds; of two medians where they had not."""
+
+    value: float
+    low: float
+    high: float
+
+
+def ratio(a, b):
+    """a beside b: the median of the rounds' ratios, and its quartiles."""
+    if len(a.us) != len(b.us) or len(a.us) < 3:
+        value = a.median / b.median
+        return Ratio(value, value, value)
+    low, middle, high = quantiles([x / y for x, y in zip(a.us, b.us)], n=4)
+    return Ratio(middle, low, high)
+
+
+def read(path):
+    """{case: Figure} of one output of pd-bench."""
+    rows = {}
+    for line in path.read_text().splitlines():
+        name, _round, operations, ns, requests, faults = line.split()
+        rows.setdefault(name, []).append((int(operations), int(ns), int(requests), int(faults)))
+    found = {}
+    for name, turns in rows.items():
+        count = sum(turn[0] for turn in turns)
+        found[name] = Figure([turn[1] / turn[0] / 1000 for turn in turns],
+                             sum(turn[2] for turn in turns) / count, sum(turn[3] for turn in turns) / count)
+    return found

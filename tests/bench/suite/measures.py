@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured beside what, and what is to be reached."""
+
+from dataclasses import dataclass
+
+from . import figures
+from .figures import Ratio, ratio
+from .labs import SIZES, THREADS
+
+
+@dataclass
+class Measure:
+    """A row of the report."""
+
+    name: str
+    beside: str
+    where: str
+    ratio: Ratio
+    reach: float | None = None    # at most this; None: reported only
+    at_least: bool = False        # at least, instead
+    note: str = ""
+
+    @property
+    def reached(self):
+        """None where nothing is to be reached."""
+        if self.reach is None:
+            return None
+        return self.ratio.value >= self.reach if self.at_least else self.ratio.value <= self.reach
+
+
+def _count(value):
+    return Ratio(value, value, value)
+
+
+def _us(figure):
+    return f"{figure.median:.1f} µs"
+
+
+def _trips(where, outs):
+    """Empty requests and no-op ioctls beside the peers in the same guest."""
+    rows = []
+    for name, words in (("spinning", "the guest looks before it sleeps"),
+                        ("sleeping", "it looks once, then sleeps")):
+        case = figures.read(outs / name)
+        ping, noop = case["ping"], case["noop"]
+        notes = f"{words}; {_us(noop)}, {_us(ping)}"
+        if name == "spinning":
+            rows.append(Measure("no-op ioctl", "our empty request", where, ratio(noop, ping), 1.15, note=notes))
+            rows.append(Measure("our empty request", "virtiofs GETATTR", where, ratio(ping, case["stat"]), 0.8,
+                                note=f"{_us(ping)}, {_us(case['stat'])}"))
+            rows.append(Measure("our empty request", "virtio-rng, one request", where,
+                                ratio(ping, case["rng"]), 1.0, note=f"{_us(ping)}, {_us(case['rng'])}"))
+        else:
+            for peer, title in (("stat", "virtiofs GETATTR"), ("rng", "virtio-rng, one request")):
+                rows.append(Measure("no-op ioctl, sleeping", title, where, ratio(noop, case[peer]), 1.0,
+                                    note=f"{words}; {_us(noop)}, {_us(case[peer])}"))
+    return rows
+
+
+def _memory(outs):
+    case, cold = figures.read(outs / "spinning"), figures.read(outs / "cold")
+    nest, new = case["nest"], cold["coldnest"]
+    return [
+        Measure("ioctl, pointers three deep, warm", "flat ioctl", "nested", ratio(nest, case["flat"]), 1.05,
+                note=f"{nest.faults:.2f} faults each"),
+        Measure("the same to new pages", "requests each", "nested", _count(new.requests), 1.0,
+                note=f"{new.faults:.2f} faults each, {_us(new)}"),
+        Measure("poll() that finds nothing new", "requests each", "nested", _count(cold["idle"].requests), 0.01),
+        # two of them are the ioctls that ask for the event and take it back
+        Measure("wake-up of poll(), and a read", "requests each", "nested",
+                _count(cold["event"].requests - 2), 2),
+    ]
+
+
+def _data(where, outs):
+    guest, native = figures.read(outs / "data"), figures.read(outs / "native.data")
+    rows = []
+    for name, figure in guest.items():
+        kind, size = name.split("-")
+        title = next(title for title, number in SIZES.items() if number == int(size))
+        rows.append(Measure(f"{kind} of {title}", "the lab's host", where, ratio(figure, native[name]),
+                            1.1 if title == "1 MiB" else None, note=f"{_us(figure)}, {_us(native[name])}"))
+    return rows
+
+
+def _maps(outs):
+    case = figures.read(outs / "maps")
+    fit, evict = figures.read(outs / "fit")["fit"], figures.read(outs / "evict")["evict"]
+    return [
+        Measure("touching mapped device memory, warm", "the guest's RAM", "nested",
+                ratio(case["maptouch"], case["ramtouch"]), 1.05),
+        Measure("mapping 64 pages, touching each", "mapping and touching 1", "nested",
+                ratio(case["map64"], case["map1"]), None,
+                note=f"{case['map64'].requests:.1f} and {case['map1'].requests:.1f} requests each; "
+                     f"{_us(case['map64'])}"),
+        Measure("touching more mappings in turn than the window holds", "first touch of one that fits", "nested",
+                ratio(evict, case["map1"]),
+                note=f"{_us(evict)} each, {evict.requests:.1f} requests; all fitting: {_us(fit)}"),
+    ]
+
+
+def _threads(outs):
+    alone, blocked = figures.read(outs / "alone")["alone"], figures.read(outs / "blocked")["blocked"]
+    rows = [Measure("an ioctl while 128 block", "alone", "nested", ratio(blocked, alone), 1.1)]
+    case = figures.read(outs / "threads")
+    for n in THREADS[1:]:
+        # never falling: a call takes no longer, however many threads make calls
+        rows.append(Measure(f"no-op ioctls of {n} threads, time per call", "of 1 thread", "nested",
+                            ratio(case[f"threads{n}"], case["threads1"]), 1.1))
+    return rows
+
+
+def _processes(outs):
+    count, begin, end = (float(word) for word in (outs / "processes.guest").read_text().split())
+    none, many = (line.split() for line in (outs / "processes.host").read_text().splitlines())
+    each = (int(many[1]) - int(none[1])) / count
+    kernel = (int(many[3]) - int(none[3])) / count
+    return [Measure(f"{count:.0f} processes with a device open", "KiB of the host's memory each (PSS)", "nested",
+                    _count(each), 200, note=f"and {kernel:.0f} KiB of its kernel's (slab, page tables, stacks); "
+                                            f"{(end - begin) / count * 1000:.1f} ms each to start")]
+
+
+def nested(outs):
+    """Rows of the nested lab."""
+    return [*_trips("nested", outs), *_memory(outs), *_data("nested", outs), *_maps(outs), *_threads(outs),
+            *_processes(outs)]
+
+
+def local(outs):
+    """Rows of the local lab."""
+    return [*_trips("local", outs), *_data("local", outs)]
