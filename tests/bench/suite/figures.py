@@ -7,11 +7,12 @@ from statistics import median, quantiles
 
 @dataclass
 class Figure:
-    """A case's rounds: microseconds, requests and faults of one operation."""
+    """A case's rounds: microseconds, requests and faults of one operation; what was lost in all."""
 
     us: list
     requests: float
     faults: float
+    lost: int
 
     @property
     def median(self):
@@ -49,11 +50,12 @@ def read(path):
     """{case: Figure} of one output of pd-bench."""
     rows = {}
     for line in path.read_text().splitlines():
-        name, _round, operations, ns, requests, faults = line.split()
-        rows.setdefault(name, []).append((int(operations), int(ns), int(requests), int(faults)))
+        name, _round, *numbers = line.split()
+        rows.setdefault(name, []).append([int(number) for number in numbers])
     found = {}
     for name, turns in rows.items():
         count = sum(turn[0] for turn in turns)
         found[name] = Figure([turn[1] / turn[0] / 1000 for turn in turns],
-                             sum(turn[2] for turn in turns) / count, sum(turn[3] for turn in turns) / count)
+                             sum(turn[2] for turn in turns) / count, sum(turn[3] for turn in turns) / count,
+                             sum(turn[4] for turn in turns))
     return found

@@ -32,6 +32,7 @@ class Lab:
     plan: list
     arguments: list
     native: list = field(default_factory=list)  # lines NAME ROUNDS MS CASE…, on the host by itself
+    qemu: str = ""  # the guest's further devices
 
 
 SIZES = {"4 KiB": 4096, "64 KiB": 65536, "1 MiB": 1 << 20, "16 MiB": 16 << 20}
@@ -53,6 +54,9 @@ MAPS = f"maptouch=touch:{TESTDEV}:0:0x40000 ramtouch=ramtouch:0x40000 " \
 LOCAL_CALLS = f"syscall=syscall ping=write1:@PING noop=ioctl:{ZERO}:{NOP}:0 " \
     f"flat=ioctl:/dev/net/tun:{FEATURES}:4 {PEERS}"
 THREADS = (1, 2, 4, 8, 16)
+PACKET_SIZES = (64, 512, 1500)
+PACKETS = " ".join(f"tap-{size}=tap:/dev/net/tun:tap{size}:{size} card-{size}=packet:@CARD:{size}"
+                   for size in PACKET_SIZES)
 
 
 def nested(quick):
@@ -69,13 +73,21 @@ def nested(quick):
         f"alone 100 {rounds} {ms} alone=ioctl:{TESTDEV}:{NOP}:0",
         f"blocked 100 {rounds} {ms} blocked=blocked:{TESTDEV}:128",
         f"threads 100 {rounds} {ms} " + " ".join(f"threads{n}=threads:{TESTDEV}:{n}" for n in THREADS),
+        # one frame a round
+        f"frames 100 {10 * rounds} 1 frames=frames:/dev/video0",
+        f"packets 100 {rounds} {ms} {PACKETS}",
         f"processes {100 if quick else 1000}",
     ]
-    native = [f"data {rounds} {ms} {NATIVE_DATA}"]
+    native = [f"data {rounds} {ms} {NATIVE_DATA}", f"frames {10 * rounds} 1 frames=frames:/dev/video0"]
     return Lab("nested", plan, [
-        "--host-modules", "testdev", "--device", TESTDEV, "--device", f"/dev/zero,as={ZERO}",
+        "--host-modules", "testdev vivid:n_devs=1 tun", "--device", TESTDEV, "--device", "/dev/video0",
+        "--device", "/dev/net/tun,caps=net_admin", "--host-run",
+        f"for i in card {' '.join(map(str, PACKET_SIZES))}; do"
+        " ip tuntap add dev tap$i mode tap; ip link set tap$i up; done",
+        "--device", f"/dev/zero,as={ZERO}",
         "--module-params", f"max_windows={10 if quick else 100}", "--guest-memory", "1G",
-        "--host-memory", "4G"], native)
+        "--host-memory", "4G"], native,
+        "-netdev tap,id=net,ifname=tapcard,script=no,downscript=no -device virtio-net-pci,netdev=net ")
 
 
 def local(quick):
@@ -98,7 +110,7 @@ def run(lab):
     socket = share / "virtiofs.sock" if is_local else "/run/virtiofs.sock"
     line = [TOP / "lab/run", "--share", share, "--logs", logs, "--check-logs", "--timeout", "3600",
             "--install", "virtiofsd", *lab.arguments,
-            f"--guest-qemu-args=-chardev socket,id=vfs,path={socket} "
+            f"--guest-qemu-args={lab.qemu}-chardev socket,id=vfs,path={socket} "
             "-device vhost-user-fs-pci,chardev=vfs,tag=bench "
             "-object rng-builtin,id=rng -device virtio-rng-pci,rng=rng"]
     if is_local:

@@ -18,6 +18,7 @@
  * @buf: memory, likewise
  * @number: a number, likewise
  * @per: how many operations @kind->once is, 0: one
+ * @lost: what should have come and did not
  */
 struct bench {
 	const char *name;
@@ -27,6 +28,7 @@ struct bench {
 	void *buf;
 	unsigned long number;
 	unsigned long per;
+	unsigned long lost;
 };
 
 /**
@@ -46,6 +48,7 @@ struct kind {
 /* each ends with one without a name */
 extern const struct kind call_kinds[]; /* calls.c */
 extern const struct kind map_kinds[]; /* maps.c */
+extern const struct kind stream_kinds[]; /* streams.c */
 extern const struct kind wait_kinds[]; /* waits.c */
 
 /* Opens the first argument as b->fd. */

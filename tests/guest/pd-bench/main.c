@@ -4,13 +4,13 @@
  *
  *	pd-bench [--rounds N] [--ms N] CASE...
  *
- * A CASE is NAME=KIND[:ARGUMENT...] (calls.c, maps.c and waits.c have the kinds). In each of N rounds (default 20) each case
+ * A CASE is NAME=KIND[:ARGUMENT...] (calls.c, maps.c, streams.c and waits.c have the kinds). In each of N rounds (default 20) each case
  * has its turn of some milliseconds (default 50), so that whatever else the machine does meanwhile hits all of
  * them alike. Each turn is a line
  *
- *	NAME ROUND OPERATIONS NANOSECONDS REQUESTS FAULTS
+ *	NAME ROUND OPERATIONS NANOSECONDS REQUESTS FAULTS LOST
  *
- * the last two being what paradice.ko counted meanwhile; 0 without it.
+ * REQUESTS and FAULTS being what paradice.ko counted meanwhile, 0 without it.
  *
  * Exit: 0; 1 when something cannot be measured, 2 for wrong arguments.
  */
@@ -55,7 +55,7 @@ static long counter(const char *path)
 	return atol(text);
 }
 
-static const struct kind *const all_kinds[] = { call_kinds, map_kinds, wait_kinds };
+static const struct kind *const all_kinds[] = { call_kinds, map_kinds, stream_kinds, wait_kinds };
 #define GROUPS (sizeof(all_kinds) / sizeof(all_kinds[0]))
 
 static const struct kind *find(const char *name, size_t len)
@@ -108,14 +108,16 @@ static void turn(struct bench *b, int round, uint64_t ns)
 	uint64_t begin = now_ns();
 	uint64_t took;
 	unsigned long n = 0;
+	unsigned long lost = b->lost;
 
 	do {
 		b->kind->once(b);
 		n += b->per ? b->per : 1;
 		took = now_ns() - begin;
 	} while (took < ns);
-	printf("%s %d %lu %llu %ld %ld\n", b->name, round, n, (unsigned long long)took,
-	       counter(COUNTERS "requests") - requests, counter(COUNTERS "faults") - faults);
+	printf("%s %d %lu %llu %ld %ld %lu\n", b->name, round, n, (unsigned long long)took,
+	       counter(COUNTERS "requests") - requests, counter(COUNTERS "faults") - faults,
+	       b->lost - lost);
 }
 
 int main(int argc, char **argv)
