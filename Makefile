@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-fresh bench check-fuzz check-tsan check-vm check-classes check-faults fuzz soak lint format clean
+.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-debug-classes check-fresh bench check-fuzz check-tsan check-vm check-classes check-faults fuzz soak lint format clean
 
 all: user modules
 
@@ -70,6 +70,12 @@ check-debug: user modules
 	@lab/build-module debug kernel
 	@/usr/bin/python3 -m pytest tests/vm/test_battery.py tests/vm/test_hostile.py -m debug \
 		-n auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
+
+# The programs that people use, in such a guest.
+check-debug-classes: user modules
+	@lab/setup --kernel
+	@lab/build-module debug kernel
+	@tests/classes/run --guest-kernel debug --patience 4 $(CLASSES_ARGS)
 
 # The classes' programs in two guests while processes are killed, devices go and memory is short; some hours
 # under emulation. FAULTS: how many.
