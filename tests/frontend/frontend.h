@@ -80,6 +80,7 @@ struct fe_queue {
 	uint64_t base; /* of its place in the memory file */
 	int kick;
 	int call;
+	unsigned int kicks; /* sent */
 	uint16_t avail;
 	uint16_t used;
 	uint16_t nfree;

@@ -48,6 +48,7 @@ static uint16_t put(struct fe *f, unsigned int queue, uint64_t in, uint32_t in_l
 		       (uint16_t)(q->avail - old);
 	else
 		kick = !(*(volatile uint16_t *)&used->flags & VRING_USED_F_NO_NOTIFY);
+	q->kicks += kick;
 	pthread_mutex_unlock(&q->lock);
 	if (kick)
 		eventfd_write(q->kick, 1);
