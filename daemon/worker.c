@@ -20,6 +20,7 @@
 #include "opens.h"
 #include "pool.h"
 #include "session.h"
+#include "spin.h"
 #include "stats.h"
 #include "vhost_user.h"
 #include "vm_state.h"
@@ -123,7 +124,7 @@ void worker_attach_state(struct worker *w)
 
 int worker_set_up(struct worker *w)
 {
-	spin_init(w);
+	w->spin_max = spin_max(w->s.spin_us);
 	w->mem = gmem_create();
 	w->events = events_create(w);
 	w->opens = opens_create(w);
