@@ -53,6 +53,7 @@ MAPS = f"maptouch=touch:{TESTDEV}:0:0x40000 ramtouch=ramtouch:0x40000 " \
     f"map1=mmap:{TESTDEV}:0:0x1000 map64=mmap:{TESTDEV}:0:0x40000"
 LOCAL_CALLS = f"syscall=syscall ping=write1:@PING noop=ioctl:{ZERO}:{NOP}:0 " \
     f"flat=ioctl:/dev/net/tun:{FEATURES}:4 {PEERS}"
+SOUND_SECONDS = 10
 THREADS = (1, 2, 4, 8, 16)
 PACKET_SIZES = (64, 512, 1500)
 PACKETS = " ".join(f"tap-{size}=tap:/dev/net/tun:tap{size}:{size} card-{size}=packet:@CARD:{size}"
@@ -75,13 +76,15 @@ def nested(quick):
         f"threads 100 {rounds} {ms} " + " ".join(f"threads{n}=threads:{TESTDEV}:{n}" for n in THREADS),
         # one frame a round
         f"frames 100 {10 * rounds} 1 frames=frames:/dev/video0",
+        f"sound {SOUND_SECONDS}",
         f"packets 100 {rounds} {ms} {PACKETS}",
         f"processes {100 if quick else 1000}",
     ]
     native = [f"data {rounds} {ms} {NATIVE_DATA}", f"frames {10 * rounds} 1 frames=frames:/dev/video0"]
     return Lab("nested", plan, [
-        "--host-modules", "testdev vivid:n_devs=1 tun", "--device", TESTDEV, "--device", "/dev/video0",
-        "--device", "/dev/net/tun,caps=net_admin", "--host-run",
+        "--host-modules", "testdev vivid:n_devs=1 tun snd-dummy:index=0", "--device", TESTDEV, "--device", "/dev/video0",
+        "--device", "/dev/net/tun,caps=net_admin",
+        "--device", "/dev/snd/controlC0", "--device", "/dev/snd/pcmC0D0p", "--host-run",
         f"for i in card {' '.join(map(str, PACKET_SIZES))}; do"
         " ip tuntap add dev tap$i mode tap; ip link set tap$i up; done",
         "--device", f"/dev/zero,as={ZERO}",
@@ -109,7 +112,7 @@ def run(lab):
     is_local = "local" in lab.arguments
     socket = share / "virtiofs.sock" if is_local else "/run/virtiofs.sock"
     line = [TOP / "lab/run", "--share", share, "--logs", logs, "--check-logs", "--timeout", "3600",
-            "--install", "virtiofsd", *lab.arguments,
+            "--install", "virtiofsd,alsa-utils", *lab.arguments,
             f"--guest-qemu-args={lab.qemu}-chardev socket,id=vfs,path={socket} "
             "-device vhost-user-fs-pci,chardev=vfs,tag=bench "
             "-object rng-builtin,id=rng -device virtio-rng-pci,rng=rng"]
@@ -123,7 +126,7 @@ def run(lab):
                  ">/share/out/virtiofsd.log 2>&1 &); cd /share; "
                  "while read -r name rounds ms cases; do"
                  " bin/pd-bench --rounds $rounds --ms $ms $cases >out/native.$name || exit 1;"
-                 f" done <native; until [ -S {socket} ]; do sleep 0.2; done",
+                 f" done <native; bin/sound {SOUND_SECONDS} out/native.sound || exit 1; until [ -S {socket} ]; do sleep 0.2; done",
                  "--host-script", "sh /share/bin/on-host"]
     with _virtiofsd(share) if is_local else contextlib.nullcontext():
         done = subprocess.run([*map(str, line), "--", "/bin/sh", "-c",
@@ -150,8 +153,8 @@ def _fill(share, lab):
 @contextlib.contextmanager
 def _virtiofsd(share):
     """virtiofsd beside a guest on this machine, out of the lab's tree."""
-    line = [TOP / "lab/run", "--quiet", "--topology", "local", "--on", "host", "--install", "virtiofsd",
-            "--share", share, "--timeout", "3600", "--", *VIRTIOFSD.split(),
+    line = [TOP / "lab/run", "--quiet", "--topology", "local", "--on", "host", "--install",
+            "virtiofsd,alsa-utils", "--share", share, "--timeout", "3600", "--", *VIRTIOFSD.split(),
             "--socket-path=/share/virtiofs.sock", "--shared-dir=/share/files"]
     with open(share / "out/virtiofsd.log", "wb") as log:
         daemon = subprocess.Popen([*map(str, line)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from . import figures
 from .figures import Ratio, ratio
-from .labs import PACKET_SIZES, SIZES, THREADS
+from .labs import PACKET_SIZES, SIZES, SOUND_SECONDS, THREADS
 
 
 @dataclass
@@ -114,6 +114,10 @@ def _streams(outs):
     frames, native = figures.read(outs / "frames")["frames"], figures.read(outs / "native.frames")["frames"]
     rows = [Measure("a camera's frame, 640×360 by mmap", "the lab's host", "nested", ratio(frames, native), 1.02,
                     note=f"{frames.lost} lost, {native.lost} natively; {_us(frames)}, {_us(native)}")]
+    (ms, dry), (native_ms, native_dry) = (map(int, (outs / name).read_text().split())
+                                          for name in ("sound", "native.sound"))
+    rows.append(Measure(f"{SOUND_SECONDS} s of sound, mmap, periods of 1 ms", "the lab's host", "nested",
+                        _count(ms / native_ms), 1.02, note=f"ran dry {dry} times, {native_dry} natively"))
     case = figures.read(outs / "packets")
     for size in PACKET_SIZES:
         # packets per second: the times the other way round
