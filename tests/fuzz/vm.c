@@ -321,6 +321,7 @@ static void start(void)
 	snprintf(w->s.name, sizeof(w->s.name), "fuzz");
 	w->s.queues = VM_QUEUES - PD_QUEUE_REQUEST;
 	w->s.max_inflight = 32;
+	w->s.spin_us = 20;
 	w->s.max_files = 64;
 	w->s.max_processes = 4;
 	w->s.window_size = 1 << 20;
