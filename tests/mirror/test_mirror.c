@@ -25,7 +25,6 @@
 
 #include "../../daemon/mirror.h"
 #include "../../daemon/log.h"
-#include "../../mirror/abi.h"
 
 #define HOLE 0x300000000000ull
 #define FRAMES 1024u
@@ -389,40 +388,6 @@ static void test_cancel(void **state)
 	(void)c;
 }
 
-/* a program that has another task of its mirror said to be awake: the next operation there is late, no more */
-static void test_forged_sleep(void **state)
-{
-	const uint64_t third = HOLE + MIRROR_HOLE_RES + (MIRROR_SLOT_FIRST + 1) * MIRROR_RES_SIZE;
-	struct bench *b = *state;
-	struct mirror_file f = pty_file();
-	struct ioctl_call c = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = ADDR };
-	struct ioctl_call forger = { .op.m = b->m, .file = &f, .cmd = TIOCGWINSZ, .arg = third };
-	struct read_call r = { .op.m = b->m, .file = &f, .vec = { ADDR, 10 } };
-	char name[64];
-	pthread_t t;
-	int slave;
-
-	assert_int_equal(ptsname_r(f.fd, name, sizeof(name)), 0);
-	assert_int_equal(unlockpt(f.fd), 0);
-	slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	show(b, ADDR, 0, 1, true);
-	/* an operation that blocks has the first task, the next one gets another */
-	for (int i = 0; i < 2; i++) {
-		pthread_create(&t, NULL, read_main, &r);
-		usleep(50000);
-		ioctl_main(&c);
-		assert_int_equal(c.result, 0);
-		while (mirror_cancel(&r.op, false) == -ENOENT)
-			usleep(10);
-		pthread_join(t, NULL);
-		usleep(20000);
-		ioctl_main(&forger);
-		assert_int_equal(forger.result, 0);
-	}
-	close(slave);
-	close(f.fd);
-}
-
 static void test_many_blocked(void **state)
 {
 	enum { N = 128 };
@@ -694,7 +659,6 @@ int main(void)
 		TEST(test_compat_ioctl),
 		TEST(test_own_memory),
 		TEST(test_cancel),
-		TEST(test_forged_sleep),
 		TEST(test_many_blocked),
 		TEST(test_abandon_faulting),
 		TEST(test_killed),
