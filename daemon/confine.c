@@ -15,14 +15,18 @@
 #include "log.h"
 #include "weak.h"
 
-/* Each file, mirror and window costs descriptors. */
-static void raise_limits(void)
+/* Each file, mirror and window costs descriptors: what the VM may have must fit, else EMFILE comes earlier. */
+static void raise_limits(const struct worker_settings *s)
 {
+	rlim_t want = 8ul * s->max_processes + 2ul * s->max_files + 4096;
 	struct rlimit r;
 
 	if (!getrlimit(RLIMIT_NOFILE, &r)) {
+		struct rlimit more = { want, want };
+
 		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
+		if (r.rlim_max >= want || setrlimit(RLIMIT_NOFILE, &more))
+			setrlimit(RLIMIT_NOFILE, &r);
 	}
 	r.rlim_cur = r.rlim_max = 0;
 	setrlimit(RLIMIT_CORE, &r); /* a core would hold guests' memory */
@@ -68,7 +72,7 @@ int confine_worker(const struct worker_settings *s)
 {
 	int err;
 
-	raise_limits();
+	raise_limits(s);
 	if (s->uid != (uid_t)-1 && !WEAK(CAPS)) {
 		leave_namespaces(s);
 		if (geteuid() == 0) {

@@ -83,7 +83,6 @@ struct mirror_op {
  * @uffd_dev: descriptor of /dev/userfaultfd, or -1: userfaultfd(2) is used
  * @program: descriptor of the mirror program
  * @max_threads: operations at once in one mirror
- * @spin: how long to look for the end of an operation before sleeping, ns; 0: not at all
  * @open: mirror_open() will be used; only where mirrors have no file systems to speak of
  */
 struct mirror_env {
@@ -94,7 +93,6 @@ struct mirror_env {
 	int uffd_dev;
 	int program;
 	unsigned int max_threads;
-	uint32_t spin;
 	bool open;
 };
 

@@ -11,16 +11,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "mirror_private.h"
-#include "spin.h"
-
-/* how often an operation's task looks for the next one before it sleeps: each time costs it a sched_yield() */
-#define LOOKS 64
-/* a task that is not done after this long is woken whatever it said of its sleep, ns */
-#define DOUBT_NS 10000000
 
 static_assert(sizeof(struct mirror_call) == MIRROR_CALL_SIZE, "struct mirror_call");
 static_assert(sizeof(struct mirror_req_slot) == MIRROR_REQ_SIZE, "struct mirror_req_slot");
@@ -52,44 +45,25 @@ struct mirror_thread *mirror_thread_new(struct mirror *m, unsigned int index)
 	t->req = &m->req[index];
 	t->res = &m->res[index];
 	t->req->result = mirror_slot_addr(t, t->res);
-	if (index >= MIRROR_SLOT_FIRST && m->pool->env.spin)
-		t->req->spin = LOOKS;
 	return t;
-}
-
-static void wake(struct mirror_thread *t)
-{
-	syscall(SYS_futex, &t->req->seq, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 static void post(struct mirror_thread *t, unsigned int n)
 {
 	t->req->count = n;
 	t->seq++;
-	/* in one order with what the task says of its sleep */
-	atomic_store(&t->req->seq, t->seq);
-	/* that may be forged: see DOUBT_NS; nobody looks whether the mapper is late */
-	if (t->index == MIRROR_SLOT_MAPPER || atomic_load(&t->res->asleep))
-		wake(t);
+	atomic_store_explicit(&t->req->seq, t->seq, memory_order_release);
+	syscall(SYS_futex, &t->req->seq, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-static bool over(void *arg)
+int mirror_run(struct mirror_thread *t, unsigned int n)
 {
-	struct mirror_thread *t = arg;
-
-	return atomic_load_explicit(&t->res->seq, memory_order_acquire) == t->seq ||
-	       atomic_load(&t->m->dead);
-}
-
-/* Sleeps until the list is done; 0 or -EIO. */
-static int sleep_until_over(struct mirror_thread *t)
-{
-	const struct timespec doubt = { .tv_nsec = DOUBT_NS };
-	const struct timespec *timeout = &doubt;
 	uint32_t seen;
 
+	COUNT(t->m->pool, calls, n);
+	post(t, n);
 	for (;;) {
-		seen = atomic_load(&t->res->seq);
+		seen = atomic_load_explicit(&t->res->seq, memory_order_acquire);
 		if (seen == t->seq)
 			return 0;
 		/*
@@ -98,29 +72,8 @@ static int sleep_until_over(struct mirror_thread *t)
 		 */
 		if (atomic_load(&t->m->dead))
 			return -EIO;
-		if (syscall(SYS_futex, &t->res->seq, FUTEX_WAIT, seen, timeout, NULL, 0) &&
-		    errno == ETIMEDOUT) {
-			wake(t);
-			timeout = NULL;
-		}
+		syscall(SYS_futex, &t->res->seq, FUTEX_WAIT, seen, NULL, NULL, 0);
 	}
-}
-
-int mirror_run(struct mirror_thread *t, unsigned int n)
-{
-	uint32_t max = t->m->pool->env.spin;
-	uint64_t begin = max ? spin_now() : 0;
-	int ret;
-
-	COUNT(t->m->pool, calls, n);
-	post(t, n);
-	if (!t->limit || !spin_look(t->limit, over, t))
-		atomic_store(&t->req->waited, 1);
-	ret = sleep_until_over(t);
-	atomic_store_explicit(&t->req->waited, 0, memory_order_relaxed);
-	if (max)
-		t->limit = spin_learn(t->limit, max, spin_now() - begin);
-	return ret;
 }
 
 int mirror_run_mapper(struct mirror *m, unsigned int n)

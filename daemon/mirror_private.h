@@ -59,17 +59,14 @@ struct mirror_req_slot {
 	uint64_t result;
 	uint64_t ok;
 	uint64_t err;
-	uint32_t spin;
-	_Atomic uint32_t waited;
-	uint8_t pad[MIRROR_REQ_CALLS - 56];
+	uint8_t pad[MIRROR_REQ_CALLS - 48];
 	struct mirror_call calls[MIRROR_REQ_MAX_CALLS];
 	uint8_t data[MIRROR_REQ_DATA_SIZE];
 };
 
 struct mirror_res_slot {
 	_Atomic uint32_t seq;
-	_Atomic uint32_t asleep;
-	uint8_t pad[MIRROR_RES_VALUES - 8];
+	uint8_t pad[MIRROR_RES_VALUES - 4];
 	int64_t values[MIRROR_REQ_MAX_CALLS];
 	uint8_t pad2[MIRROR_RES_DATA - MIRROR_RES_VALUES - 8 * MIRROR_REQ_MAX_CALLS];
 	uint8_t data[MIRROR_RES_DATA_SIZE];
@@ -87,7 +84,6 @@ struct mirror_res_slot {
  * @req: the request slot, written by the worker
  * @res: the result slot, not to be trusted
  * @seq: number of the list posted last
- * @limit: for how long to look for its end before sleeping, ns; learnt, see spin.h
  * @op: the operation that it runs, NULL: none; by m->lock
  * @nth_op: counts them; by m->lock
  * @poisoned: the operation has poisoned pages
@@ -100,7 +96,6 @@ struct mirror_thread {
 	struct mirror_req_slot *req;
 	struct mirror_res_slot *res;
 	uint32_t seq;
-	uint32_t limit;
 	struct mirror_op *op;
 	uint64_t nth_op;
 	atomic_bool poisoned;

@@ -40,6 +40,7 @@ struct spawn {
 	int program;
 	char name[48];
 	sigset_t mask;
+	volatile int err; /* the child's, before it is another program */
 };
 
 /* In the child, which shares our memory until it execs: system calls only. */
@@ -63,10 +64,12 @@ static int spawn_child(void *arg)
 	for (int i = 0; i < NFDS; i++)
 		s->fds[i] = fcntl(s->fds[i], F_DUPFD_CLOEXEC, 2 * NFDS);
 	for (int i = 0; i < NFDS; i++)
-		if (dup2(s->fds[i], i) != i)
-			_exit(1);
+		if (s->fds[i] < 0 || dup2(s->fds[i], i) != i)
+			goto failed;
 	syscall(SYS_close_range, NFDS, ~0U, CLOSE_RANGE_CLOEXEC);
 	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
+failed:
+	s->err = errno;
 	_exit(1);
 }
 
@@ -83,6 +86,12 @@ static pid_t spawn(struct spawn *s, int *pidfd)
 		    pidfd);
 	err = errno;
 	munmap(stack, SPAWN_STACK);
+	if (pid > 0 && s->err) {
+		waitid(P_PIDFD, *pidfd, &(siginfo_t){ 0 }, WEXITED);
+		close(*pidfd);
+		pid = -1;
+		err = s->err;
+	}
 	errno = err;
 	return pid;
 }

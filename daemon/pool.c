@@ -113,7 +113,7 @@ static bool get_in_line(struct worker *w, unsigned int index)
 /* True when a request has come while the thread looked for it. */
 static bool another(struct pool *p, unsigned int index)
 {
-	return p->w->spin_max && somebody_idle(p) && queue_spin(p->w, index);
+	return p->w->spin_max && somebody_idle(p) && spin_for_request(p->w, index);
 }
 
 static void serve_queue(struct pool *p, unsigned int index)
@@ -137,7 +137,7 @@ static void serve_queue(struct pool *p, unsigned int index)
 			return;
 		}
 		if (!served)
-			queue_spin_kicked(w, index);
+			spin_kicked(w, index);
 		served = true;
 		if (ready)
 			run(p, r, more);

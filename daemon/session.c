@@ -42,7 +42,6 @@ int session_begin(struct worker *w)
 		.uffd_dev = w->uffd,
 		.program = w->program,
 		.max_threads = WEAK(INFLIGHT) ? 64 : w->s.max_inflight,
-		.spin = w->spin_max,
 		.open = w->s.uid != (uid_t)-1,
 	};
 	int err;

@@ -4,21 +4,15 @@
 #include <sched.h>
 #include <time.h>
 
+#include "worker_private.h"
+
 #define FIRST 10000u /* ns */
-/* sched_yield() has let somebody run who had more to do than we when it takes longer than this, ns */
+/* looks between two questions whether anybody else wants the processor */
+#define LOOKS 32
+/* sched_yield() has let somebody else run when it takes longer than this, ns */
 #define YIELDED 20000u
 
-uint32_t spin_max(uint32_t us)
-{
-	cpu_set_t set;
-
-	/* whatever is looked for needs a processor, too */
-	if (!sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) < 2)
-		return 0;
-	return us * 1000;
-}
-
-uint64_t spin_now(void)
+static uint64_t now_ns(void)
 {
 	struct timespec t;
 
@@ -26,30 +20,74 @@ uint64_t spin_now(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-bool spin_look(uint32_t limit, bool (*there)(void *arg), void *arg)
+void spin_init(struct worker *w)
 {
-	uint64_t begin = spin_now();
-	uint64_t before = begin;
-	uint64_t now;
+	cpu_set_t set;
 
-	for (;;) {
-		if (there(arg))
-			return true;
-		if (before - begin >= limit)
-			return false;
-		sched_yield();
-		now = spin_now();
-		if (now - before > YIELDED)
-			return there(arg);
-		before = now;
-	}
+	w->spin_max = w->s.spin_us * 1000;
+	/* the guest needs a processor, too */
+	if (!sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) < 2)
+		w->spin_max = 0;
 }
 
-uint32_t spin_learn(uint32_t limit, uint32_t max, uint64_t took)
+/* The ring's parts may move, so this is by the locks. */
+static bool look(struct worker *w, struct virtqueue *q, bool (*at)(struct virtqueue *q))
 {
-	if (took > max)
+	bool yes;
+
+	pthread_mutex_lock(&q->lock);
+	gmem_rdlock(w->mem);
+	yes = at(q);
+	gmem_unlock(w->mem);
+	pthread_mutex_unlock(&q->lock);
+	return yes;
+}
+
+bool spin_for_request(struct worker *w, unsigned int index)
+{
+	struct virtqueue *q = &w->vq[index];
+	struct spin *spin = &w->spin[index];
+	uint32_t limit = atomic_load(&spin->limit);
+	uint64_t begin;
+	uint64_t now;
+	bool found = false;
+
+	if (!w->spin_max)
+		return false;
+	now = begin = now_ns();
+	if (limit && !atomic_exchange(&spin->busy, true)) {
+		look(w, q, vq_no_kick);
+		while (!found && now - begin < limit) {
+			for (int i = 0; !found && i < LOOKS; i++)
+				found = look(w, q, vq_more);
+			now = now_ns();
+			if (found)
+				break;
+			sched_yield();
+			if (now_ns() - now > YIELDED)
+				break;
+		}
+		found = look(w, q, vq_want_kick);
+		atomic_store(&spin->busy, false);
+	}
+	if (!found)
+		atomic_store(&spin->left, begin);
+	return found;
+}
+
+void spin_kicked(struct worker *w, unsigned int index)
+{
+	struct spin *spin = &w->spin[index];
+	uint64_t left = atomic_exchange(&spin->left, 0);
+	uint32_t limit = atomic_load(&spin->limit);
+	uint64_t took;
+
+	if (!left)
+		return;
+	took = now_ns() - left;
+	if (took > w->spin_max)
 		limit = 0;
 	else if (took > limit)
 		limit = limit ? limit * 2 : FIRST;
-	return limit < max ? limit : max;
+	atomic_store(&spin->limit, limit < w->spin_max ? limit : w->spin_max);
 }

@@ -1,27 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking for something for a while before sleeping, and learning for how long: as halt polling does it, longer
- * when it comes soon after one has gone to sleep, not at all once it comes later than anybody may look.
+ * Looking for a queue's next request for a while before a thread waits for its kick: where requests follow
+ * each other closely, neither the guest's exit nor our waking is worth it.
  */
 #ifndef PARADICE_SPIN_H
 #define PARADICE_SPIN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How long to look at most where @us are allowed: ns; 0 where there is one processor only. */
-uint32_t spin_max(uint32_t us);
-
-uint64_t spin_now(void); /* ns, CLOCK_MONOTONIC */
+struct worker;
 
 /**
- * spin_look() - looks until @there says that it is, for at most @limit ns or until somebody else has had the
- * processor for long
- * Return: what @there said last.
+ * struct spin - of one queue
+ * @busy: a thread looks
+ * @limit: for how long, ns; learnt as halt polling does: longer while requests come soon after nobody looked
+ *	any more, not at all once they come later than anybody may look
+ * @left: when that was, CLOCK_MONOTONIC, ns; 0: it was learnt from already
  */
-bool spin_look(uint32_t limit, bool (*there)(void *arg), void *arg);
+struct spin {
+	atomic_bool busy;
+	_Atomic uint32_t limit;
+	_Atomic uint64_t left;
+};
 
-/* The limit to use next, after it took @took ns from the begin of looking; @max bounds it. */
-uint32_t spin_learn(uint32_t limit, uint32_t max, uint64_t took);
+/* Sets w->spin_max from the settings. */
+void spin_init(struct worker *w);
+
+/*
+ * After the last request in the ring of queue @index, by a thread that holds no lock: true when there is another,
+ * false when a kick will tell of it.
+ */
+bool spin_for_request(struct worker *w, unsigned int index);
+
+/* A kick told of requests in queue @index. */
+void spin_kicked(struct worker *w, unsigned int index);
 
 #endif

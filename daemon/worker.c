@@ -20,7 +20,6 @@
 #include "opens.h"
 #include "pool.h"
 #include "session.h"
-#include "spin.h"
 #include "stats.h"
 #include "vhost_user.h"
 #include "vm_state.h"
@@ -124,7 +123,7 @@ void worker_attach_state(struct worker *w)
 
 int worker_set_up(struct worker *w)
 {
-	w->spin_max = spin_max(w->s.spin_us);
+	spin_init(w);
 	w->mem = gmem_create();
 	w->events = events_create(w);
 	w->opens = opens_create(w);

@@ -30,7 +30,7 @@
 #include "guest_memory.h"
 #include "idmap.h"
 #include "mirror.h"
-#include "queue_spin.h"
+#include "spin.h"
 #include "virtqueue.h"
 
 #define NUM_QUEUES (PD_QUEUE_REQUEST + PD_MAX_REQUEST_QUEUES)
@@ -96,7 +96,7 @@ struct device {
  *	while the queue is stopped
  * @in_line: per queue: a thread waits for @order, before which it has seen nothing of the ring
  * @spin: per queue: looking for requests
- * @spin_max: how long anybody looks at most, ns; 0: never
+ * @spin_max: how long at most, ns; 0: never
  * @session_lock: for @session
  * @session: the present one, or NULL
  * @sessions: those that have not ended quite, this one included
@@ -114,7 +114,7 @@ struct worker {
 	struct virtqueue vq[NUM_QUEUES];
 	pthread_mutex_t order[NUM_QUEUES];
 	atomic_bool in_line[NUM_QUEUES];
-	struct queue_spin spin[NUM_QUEUES];
+	struct spin spin[NUM_QUEUES];
 	uint32_t spin_max;
 	pthread_mutex_t session_lock;
 	struct session *session;

@@ -36,8 +36,6 @@
 #define MIRROR_REQ_RESULT 24 /* u64: the slot's result slot */
 #define MIRROR_REQ_OK 32 /* u64: what to report when every call succeeded */
 #define MIRROR_REQ_ERR 40 /* u64: what to report when one failed */
-#define MIRROR_REQ_SPIN 48 /* u32: how often to look for the next list before sleeping */
-#define MIRROR_REQ_WAITED 52 /* u32: not 0: the worker sleeps until it is woken */
 #define MIRROR_REQ_CALLS 128 /* the calls */
 #define MIRROR_REQ_MAX_CALLS 126
 #define MIRROR_REQ_DATA 0x2000 /* read-only data for the calls' pointers */
@@ -54,7 +52,6 @@
 
 /* A result slot */
 #define MIRROR_RES_SEQ 0 /* u32: the list that was done last */
-#define MIRROR_RES_ASLEEP 4 /* u32: not 0: the task sleeps until it is woken */
 #define MIRROR_RES_VALUES 64 /* s64 for each call */
 #define MIRROR_RES_DATA 0x800 /* data that calls write */
 #define MIRROR_RES_DATA_SIZE 0x800

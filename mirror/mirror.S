@@ -86,33 +86,15 @@ fail:
 	/* the page that moves: position-independent, read and executed only */
 	.balign	0x1000
 mirror_loop:
-	mov	MIRROR_REQ_SPIN(%r12), %ebx
-look:
 	mov	MIRROR_REQ_SEQ(%r12), %eax
 	cmp	%ebp, %eax
 	jne	begin
-	sub	$1, %ebx
-	js	sleep
-	/* whoever posts the next list may need this processor for it */
-	mov	$__NR_sched_yield, %eax
-	syscall
-	jmp	look
-
-sleep:
-	/* first said, then looked once more: one of the two sides sees what the other did */
-	movl	$1, MIRROR_RES_ASLEEP(%r13)
-	mfence
-	mov	MIRROR_REQ_SEQ(%r12), %eax
-	cmp	%ebp, %eax
-	jne	awake
 	lea	MIRROR_REQ_SEQ(%r12), %rdi
 	mov	$FUTEX_WAIT, %esi
 	mov	%ebp, %edx
 	xor	%r10d, %r10d
 	mov	$__NR_futex, %eax
 	syscall
-awake:
-	movl	$0, MIRROR_RES_ASLEEP(%r13)
 	jmp	mirror_loop
 
 begin:
@@ -180,9 +162,6 @@ done:
 	mov	MIRROR_REQ_REPORT(%r12), %edi
 	test	%edi, %edi
 	jnz	report
-	mfence
-	cmpl	$0, MIRROR_REQ_WAITED(%r12)
-	je	mirror_loop
 	lea	MIRROR_RES_SEQ(%r13), %rdi
 	mov	$FUTEX_WAKE, %esi
 	mov	$0x7fffffff, %edx
