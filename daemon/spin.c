@@ -7,6 +7,8 @@
 #include "worker_private.h"
 
 #define FIRST 10000u /* ns */
+/* where looking is of no use, it is tried again each so many times */
+#define PROBE 8
 /* looks between two questions whether anybody else wants the processor */
 #define LOOKS 32
 /* sched_yield() has let somebody else run when it takes longer than this, ns */
@@ -43,14 +45,36 @@ static bool look(struct worker *w, struct virtqueue *q, bool (*at)(struct virtqu
 	return yes;
 }
 
+static void learn(struct worker *w, struct spin *spin, uint64_t took, bool found)
+{
+	uint32_t limit = atomic_load(&spin->limit);
+	uint32_t next = limit < FIRST ? 0 : limit - limit / 4;
+
+	if (found)
+		next = 4 * took > limit - limit / 8 ? (uint32_t)(4 * took) : limit - limit / 8;
+	else if (took <= w->spin_max)
+		next = limit ? 2 * limit : FIRST;
+	atomic_store(&spin->limit, next < w->spin_max ? next : w->spin_max);
+}
+
+/* For how long to look now: also where that was of no use lately, since it may be again. */
+static uint32_t limit_now(struct worker *w, struct spin *spin)
+{
+	uint32_t limit = atomic_load(&spin->limit);
+
+	if (!limit && atomic_fetch_add(&spin->skipped, 1) % PROBE == PROBE - 1)
+		return w->spin_max;
+	return limit;
+}
+
 bool spin_for_request(struct worker *w, unsigned int index)
 {
 	struct virtqueue *q = &w->vq[index];
 	struct spin *spin = &w->spin[index];
-	uint32_t limit = atomic_load(&spin->limit);
+	uint32_t limit = w->spin_max ? limit_now(w, spin) : 0;
+	bool found = false;
 	uint64_t begin;
 	uint64_t now;
-	bool found = false;
 
 	if (!w->spin_max)
 		return false;
@@ -67,6 +91,8 @@ bool spin_for_request(struct worker *w, unsigned int index)
 			if (now_ns() - now > YIELDED)
 				break;
 		}
+		if (found)
+			learn(w, spin, now - begin, true);
 		found = look(w, q, vq_want_kick);
 		atomic_store(&spin->busy, false);
 	}
@@ -79,15 +105,7 @@ void spin_kicked(struct worker *w, unsigned int index)
 {
 	struct spin *spin = &w->spin[index];
 	uint64_t left = atomic_exchange(&spin->left, 0);
-	uint32_t limit = atomic_load(&spin->limit);
-	uint64_t took;
 
-	if (!left)
-		return;
-	took = now_ns() - left;
-	if (took > w->spin_max)
-		limit = 0;
-	else if (took > limit)
-		limit = limit ? limit * 2 : FIRST;
-	atomic_store(&spin->limit, limit < w->spin_max ? limit : w->spin_max);
+	if (left)
+		learn(w, spin, now_ns() - left, false);
 }

@@ -15,13 +15,15 @@ struct worker;
 /**
  * struct spin - of one queue
  * @busy: a thread looks
- * @limit: for how long, ns; learnt as halt polling does: longer while requests come soon after nobody looked
- *	any more, not at all once they come later than anybody may look
- * @left: when that was, CLOCK_MONOTONIC, ns; 0: it was learnt from already
+ * @limit: for how long, ns; learnt: twice as long as requests took that were found, longer while they come soon
+ *	after nobody looked any more, less and then not at all once they come later than anybody may look
+ * @skipped: how often nobody has looked since
+ * @left: when nobody looked any more, CLOCK_MONOTONIC, ns; 0: it was learnt from already
  */
 struct spin {
 	atomic_bool busy;
 	_Atomic uint32_t limit;
+	_Atomic uint32_t skipped;
 	_Atomic uint64_t left;
 };
 

@@ -113,6 +113,16 @@ extern unsigned int pd_spin_us;
 #define PD_SPIN_BITS 6
 
 /**
+ * struct pd_spin - for how long to look for the answer to one kind of operation
+ * @limit: ns; 0: it has been of no use lately
+ * @skipped: how often nobody has looked since
+ */
+struct pd_spin {
+	u32 limit;
+	u32 skipped;
+};
+
+/**
  * struct pd_host - a daemon at the other end of a transport
  * @ref: count
  * @ops: the transport's; called only while @lost is false, or as its documentation says
@@ -125,7 +135,7 @@ extern unsigned int pd_spin_us;
  * @next_mm: for address spaces
  * @next_queue: for address spaces, round robin
  * @inflight: requests at the host
- * @spin: how long to spin for an answer, ns, see spin.c
+ * @spin: what is known of how long answers take, by kind of operation
  * @space: waited on by who finds a queue full
  * @files: struct pd_file by handle, RCU, its lock taken with interrupts off
  * @mms: struct pd_mm by address of the mm_struct, 0 for the kernel's
@@ -153,7 +163,7 @@ struct pd_host {
 	atomic64_t next_mm;
 	atomic_t next_queue;
 	atomic_t inflight;
-	u32 spin[1 << PD_SPIN_BITS];
+	struct pd_spin spin[1 << PD_SPIN_BITS];
 	wait_queue_head_t space;
 	struct xarray files;
 	struct xarray mms;
@@ -219,6 +229,7 @@ enum pd_req_state {
  * @chain_tag: that of the message under way
  * @seq: place of the message in its address space's order
  * @sent: when it was, local_clock()
+ * @found: its answer came while the task looked for it
  * @vecs: buffers of a READ or WRITE; freed with the request
  * @nvecs: entries of @vecs
  * @fds: descriptors of an IOCTL; freed with the request
@@ -264,6 +275,7 @@ struct pd_request {
 	u64 chain_tag;
 	u64 seq;
 	u64 sent;
+	bool found;
 	const struct pd_range *vecs;
 	unsigned int nvecs;
 	const struct pd_fd *fds;

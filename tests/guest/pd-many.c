@@ -26,6 +26,8 @@ static void child(const char *path, int ready)
 	fd = open(path, O_RDWR);
 	if (fd < 0 || ioctl(fd, TD_NOP, 0)) {
 		fprintf(stderr, "pd-many: %s: %s\n", path, strerror(errno));
+		if (write(ready, "x", 1) != 1)
+			_exit(2);
 		_exit(1);
 	}
 	if (write(ready, "", 1) != 1)
@@ -58,8 +60,8 @@ int main(int argc, char **argv)
 	}
 	close(ready[1]);
 	for (int i = 0; i < count; i++)
-		if (read(ready[0], &byte, 1) != 1)
-			return 1; /* some have ended, and said why */
+		if (read(ready[0], &byte, 1) != 1 || byte)
+			return 1; /* the others end with us */
 	close(open(argv[3], O_CREAT | O_WRONLY, 0600));
 	for (;;)
 		pause();
