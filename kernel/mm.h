@@ -45,6 +45,20 @@ enum pd_mm_state {
 	PD_MM_GONE, /* the host uses none of its frames any more */
 };
 
+#define PD_SEEN 4
+
+/**
+ * struct pd_seen - a range of pages that was wholly known
+ * @first: page index
+ * @last: page index
+ * @losses: that of its address space then: while it is the same, it is known still
+ */
+struct pd_seen {
+	unsigned long first;
+	unsigned long last;
+	u32 losses;
+};
+
 /**
  * struct pd_mm - an address space that uses the host's files
  * @notifier: tells when its pages change
@@ -67,6 +81,9 @@ enum pd_mm_state {
  * @kept: gone, but the driver may use them until the files are released
  * @kept_pfns: the same by frame number
  * @nknown: entries of @known
+ * @losses: counts what has left @known
+ * @seen: long ranges that were wholly known
+ * @next_seen: entry of @seen to use next
  * @nstale: entries of @stale
  * @nkept: entries of @kept
  * @seq: messages sent
@@ -101,6 +118,9 @@ struct pd_mm {
 	struct list_head kept;
 	struct xarray kept_pfns;
 	unsigned long nknown;
+	u32 losses;
+	struct pd_seen seen[PD_SEEN];
+	unsigned int next_seen;
 	unsigned long nstale;
 	unsigned long nkept;
 	u64 seq;

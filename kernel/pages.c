@@ -58,6 +58,7 @@ static void pd_pin_free_list(struct list_head *list)
 /* @pin, which is out of the known set already, is to be dropped; m->lock held */
 void pd_pin_stale(struct pd_mm *m, struct pd_pin *pin, struct list_head *list)
 {
+	m->losses++;
 	if (m->ioctls_now || pin->birth != m->ioctls)
 		pin->flags |= PD_PIN_EXPOSED;
 	list_move_tail(&pin->link, list);

@@ -13,8 +13,7 @@
 /* pages looked at for one message; those that the host does not know come by faults */
 #define PD_SCAN_PAGES 4096
 
-int pd_show_init(struct pd_show *s, const struct pd_request *r, bool is_fault,
-		 unsigned long fault)
+int pd_show_init(struct pd_show *s, const struct pd_request *r, bool is_fault, unsigned long fault)
 {
 	u64 pages = is_fault ? 1 : 0;
 	unsigned int i;
@@ -76,13 +75,34 @@ static bool pd_want_page(struct pd_mm *m, struct pd_show *s, unsigned long index
 	return true;
 }
 
+/* so many pages are worth remembering that all of them are known */
+#define PD_SEEN_PAGES 16
+
+/* was all of it known, and nothing lost since? m->lock held */
+static bool pd_seen(const struct pd_mm *m, unsigned long first, unsigned long last)
+{
+	const struct pd_seen *seen;
+
+	for (seen = m->seen; seen < m->seen + PD_SEEN; seen++)
+		if (seen->losses == m->losses && seen->first <= first && last <= seen->last)
+			return true;
+	return false;
+}
+
+/* all of it was found to be known; m->lock held */
+static void pd_see(struct pd_mm *m, unsigned long first, unsigned long last)
+{
+	m->seen[m->next_seen++ % PD_SEEN] = (struct pd_seen){ first, last, m->losses };
+}
+
 /* the pages of [addr, +len), after the page @after has passed by; m->lock held */
 static bool pd_want_range(struct pd_mm *m, struct pd_show *s, const struct pd_range *range,
 			  unsigned int *scan, bool *passed)
 {
 	u64 addr = le64_to_cpu(range->addr);
 	u64 len = le64_to_cpu(range->len);
-	unsigned long index, last;
+	unsigned long index, last, first;
+	unsigned int before = s->nwant;
 
 	if (!len || addr + len < addr)
 		return true;
@@ -94,6 +114,9 @@ static bool pd_want_range(struct pd_mm *m, struct pd_show *s, const struct pd_ra
 		*passed = true;
 		index = s->fault + 1;
 	}
+	first = index;
+	if (last - first >= PD_SEEN_PAGES && pd_seen(m, first, last))
+		return true;
 	for (; index <= last; index++) {
 		if (!*scan)
 			return false;
@@ -101,6 +124,8 @@ static bool pd_want_range(struct pd_mm *m, struct pd_show *s, const struct pd_ra
 		if (!pd_want_page(m, s, index))
 			return false;
 	}
+	if (last - first >= PD_SEEN_PAGES && s->nwant == before)
+		pd_see(m, first, last);
 	return true;
 }
 
