@@ -1,38 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The runs of the lab that are measured: what each has on its host, and what its guest does."""
+"""The runs of the lab that are measured: what each has on its host, and what its guests do."""
 
-import contextlib
-import os
-import shutil
-import signal
-import subprocess
-import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parents[1]
-TOP = HERE.parents[1]
-BUILD = TOP / "build"
-OUT = BUILD / "bench"
-
-VIRTIOFSD = "/usr/libexec/virtiofsd --sandbox none --cache never"
 NOP = "0xb500"  # TD_NOP; of other devices no ioctl
 FEATURES = "0x800454cf"  # TUNGETFEATURES: one number through a pointer
 
 
-class BenchError(Exception):
-    """Something could not be measured."""
-
-
 @dataclass
 class Lab:
-    """One run: its plan is lines of tests/bench/share/in-guest."""
+    """One run of the lab."""
 
     name: str
-    plan: list
-    arguments: list
-    native: list = field(default_factory=list)  # lines NAME ROUNDS MS CASE…, on the host by itself
-    qemu: str = ""  # the guest's further devices
+    plan: list       # lines of tests/bench/share/in-guest; with several guests, of together
+    arguments: list  # of lab/run
+    native: list = field(default_factory=list)  # lines of host-before
+    qemu: str = ""   # the guest's further devices
+    guests: int = 1
+
+    @property
+    def local(self):
+        """Is this machine the host?"""
+        return "local" in self.arguments
 
 
 SIZES = {"4 KiB": 4096, "64 KiB": 65536, "1 MiB": 1 << 20, "16 MiB": 16 << 20}
@@ -80,7 +69,8 @@ def nested(quick):
         f"packets 100 {rounds} {ms} {PACKETS}",
         f"processes {100 if quick else 1000}",
     ]
-    native = [f"data {rounds} {ms} {NATIVE_DATA}", f"frames {10 * rounds} 1 frames=frames:/dev/video0"]
+    native = [f"data {rounds} {ms} {NATIVE_DATA}", f"frames {10 * rounds} 1 frames=frames:/dev/video0",
+              f"sound {SOUND_SECONDS}"]
     return Lab("nested", plan, [
         "--host-modules", "testdev vivid:n_devs=1 tun snd-dummy:index=0", "--device", TESTDEV, "--device", "/dev/video0",
         "--device", "/dev/net/tun,caps=net_admin",
@@ -103,70 +93,12 @@ def local(quick):
                [f"data {rounds} {ms} {NATIVE_READS}"])
 
 
-def run(lab):
-    """Runs it; {name: path of the results}."""
-    folder = OUT / lab.name
-    share, logs = folder / "share", folder / "logs"
-    shutil.rmtree(folder, ignore_errors=True)
-    _fill(share, lab)
-    is_local = "local" in lab.arguments
-    socket = share / "virtiofs.sock" if is_local else "/run/virtiofs.sock"
-    line = [TOP / "lab/run", "--share", share, "--logs", logs, "--check-logs", "--timeout", "3600",
-            "--install", "virtiofsd,alsa-utils", *lab.arguments,
-            f"--guest-qemu-args={lab.qemu}-chardev socket,id=vfs,path={socket} "
-            "-device vhost-user-fs-pci,chardev=vfs,tag=bench "
-            "-object rng-builtin,id=rng -device virtio-rng-pci,rng=rng"]
-    if is_local:
-        for name, rounds, ms, cases in (words.split(maxsplit=3) for words in lab.native):
-            with open(share / "out" / f"native.{name}", "wb") as out:
-                subprocess.run([share / "bin/pd-bench", "--rounds", rounds, "--ms", ms, *cases.split()],
-                               check=True, stdout=out)
-    else:
-        line += ["--host-run", f"({VIRTIOFSD} --socket-path={socket} --shared-dir=/share/files "
-                 ">/share/out/virtiofsd.log 2>&1 &); cd /share; "
-                 "while read -r name rounds ms cases; do"
-                 " bin/pd-bench --rounds $rounds --ms $ms $cases >out/native.$name || exit 1;"
-                 f" done <native; bin/sound {SOUND_SECONDS} out/native.sound || exit 1; until [ -S {socket} ]; do sleep 0.2; done",
-                 "--host-script", "sh /share/bin/on-host"]
-    with _virtiofsd(share) if is_local else contextlib.nullcontext():
-        done = subprocess.run([*map(str, line), "--", "/bin/sh", "-c",
-                               "sh /share/bin/in-guest; s=$?; touch /share/done; exit $s"],
-                              check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise BenchError(f"{lab.name}: lab/run ended with status {done.returncode}, logs in {logs}")
-    return share / "out"
+GUESTS = {True: (1, 2), False: (1, 2, 4)}  # quick?
 
 
-def _fill(share, lab):
-    for name in ("bin", "files", "out"):
-        (share / name).mkdir(parents=True)
-    (share / "files/file").write_text("for virtiofs\n")
-    for program in (BUILD / "tests/guest").iterdir():
-        if program.is_file() and os.access(program, os.X_OK):
-            shutil.copy2(program, share / "bin")
-    for script in (HERE / "share").iterdir():
-        shutil.copy2(script, share / "bin")
-    (share / "plan").write_text("".join(f"{line}\n" for line in lab.plan))
-    (share / "native").write_text("".join(f"{line}\n" for line in lab.native))
-
-
-@contextlib.contextmanager
-def _virtiofsd(share):
-    """virtiofsd beside a guest on this machine, out of the lab's tree."""
-    line = [TOP / "lab/run", "--quiet", "--topology", "local", "--on", "host", "--install",
-            "virtiofsd,alsa-utils", "--share", share, "--timeout", "3600", "--", *VIRTIOFSD.split(),
-            "--socket-path=/share/virtiofs.sock", "--shared-dir=/share/files"]
-    with open(share / "out/virtiofsd.log", "wb") as log:
-        daemon = subprocess.Popen([*map(str, line)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        for _ in range(600):
-            if (share / "virtiofs.sock").exists():
-                break
-            if daemon.poll() is not None:
-                raise BenchError(f"virtiofsd does not start: {share}/out/virtiofsd.log")
-            time.sleep(0.2)
-        yield
-    finally:
-        if daemon.poll() is None:
-            daemon.send_signal(signal.SIGTERM)
-        daemon.wait()
+def guests(quick):
+    """Several guests with one device of one host."""
+    rounds, ms = (5, 100) if quick else (20, 200)
+    counts = GUESTS[quick]
+    return Lab("guests", [f"{count} {rounds} {ms} noop=ioctl:{TESTDEV}:{NOP}:0" for count in counts],
+               ["--host-modules", "testdev", "--device", TESTDEV, "--host-memory", "4G"], guests=counts[-1])

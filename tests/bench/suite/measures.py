@@ -146,3 +146,14 @@ def nested(outs):
 def local(outs):
     """Rows of the local lab."""
     return [*_trips("local", outs), *_data("local", outs)]
+
+
+def guests(outs):
+    """Rows of several guests: how many calls all make together."""
+    rate = {}
+    for path in outs.iterdir():
+        count = int(path.name.split(".", maxsplit=1)[0])
+        rate[count] = rate.get(count, 0) + 1 / figures.read(path)["noop"].median
+    return [Measure(f"no-op ioctls of {count} guests on one device, each second", "of 1 guest", "guests",
+                    _count(rate[count] / rate[1]), 0.9, at_least=True)
+            for count in sorted(rate) if count > 1]
