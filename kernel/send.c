@@ -302,19 +302,19 @@ static int pd_mm_send_once(struct pd_request *r, enum pd_wait how, unsigned long
 	bool allowed = !is_fault || pd_fault_allowed(r, fault);
 	struct pd_mm *m = r->mm;
 	struct pd_show s;
-	int ret;
+	int ret = 0;
 
 	if (is_fault) {
 		r->req.u.cont.error = 0;
 		r->req.u.cont.map = 0;
 	}
-	ret = pd_show_init(&s, r, is_fault && allowed, fault >> PAGE_SHIFT);
-	if (ret)
-		goto out;
+	pd_show_init(&s, r, is_fault && allowed, fault >> PAGE_SHIFT);
 	if (allowed && !r->nofault && pd_mm_is_callers(m)) {
 		if (m->mm)
 			pd_mm_revive(m);
-		pd_show_collect(m, r, &s);
+		ret = pd_show_collect(m, r, &s);
+		if (ret)
+			goto out;
 		if (s.nwant && m->mm)
 			pd_show_pin(r, &s);
 		else if (s.nwant)

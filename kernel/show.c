@@ -13,7 +13,7 @@
 /* pages looked at for one message; those that the host does not know come by faults */
 #define PD_SCAN_PAGES 4096
 
-int pd_show_init(struct pd_show *s, const struct pd_request *r, bool is_fault, unsigned long fault)
+void pd_show_init(struct pd_show *s, const struct pd_request *r, bool is_fault, unsigned long fault)
 {
 	u64 pages = is_fault ? 1 : 0;
 	unsigned int i;
@@ -33,10 +33,15 @@ int pd_show_init(struct pd_show *s, const struct pd_request *r, bool is_fault, u
 		pages += (le64_to_cpu(r->vecs[i].len) >> PAGE_SHIFT) + 2;
 	for (i = 0; i < r->nahead && !is_fault; i++)
 		pages += (le64_to_cpu(r->ahead[i].len) >> PAGE_SHIFT) + 2;
-	if (pages <= PD_SHOW_SMALL)
-		return 0;
 	/* one less: an answer to a fault may send one that is known */
-	s->cap = min_t(u64, pages, PD_MAX_PAGES - 1);
+	s->max = clamp_t(u64, pages, PD_SHOW_SMALL, PD_MAX_PAGES - 1);
+}
+
+/* makes room for all pages that may be wanted; what was collected is lost */
+static int pd_show_grow(struct pd_show *s)
+{
+	s->nwant = 0;
+	s->cap = s->max;
 	s->want = kmalloc_array(s->cap, sizeof(*s->want), GFP_KERNEL);
 	s->pages = kmalloc_array(s->cap, sizeof(*s->pages), GFP_KERNEL);
 	s->pins = kmalloc_array(s->cap, sizeof(*s->pins), GFP_KERNEL);
@@ -129,8 +134,7 @@ static bool pd_want_range(struct pd_mm *m, struct pd_show *s, const struct pd_ra
 	return true;
 }
 
-/* finds the pages that the message should show and the host does not know */
-void pd_show_collect(struct pd_mm *m, const struct pd_request *r, struct pd_show *s)
+static void pd_show_look(struct pd_mm *m, const struct pd_request *r, struct pd_show *s)
 {
 	bool passed = !s->is_fault;
 	unsigned int i, scan = PD_SCAN_PAGES;
@@ -147,6 +151,20 @@ void pd_show_collect(struct pd_mm *m, const struct pd_request *r, struct pd_show
 		if (!pd_want_range(m, s, &r->ahead[i], &scan, &passed))
 			break;
 	spin_unlock(&m->lock);
+}
+
+/* finds the pages that the message should show and the host does not know: mostly few, or none. 0 or -ENOMEM */
+int pd_show_collect(struct pd_mm *m, const struct pd_request *r, struct pd_show *s)
+{
+	int ret = 0;
+
+	pd_show_look(m, r, s);
+	if (s->nwant == s->cap && s->cap < s->max) {
+		ret = pd_show_grow(s);
+		if (!ret)
+			pd_show_look(m, r, s);
+	}
+	return ret;
 }
 
 /* pins up to @n pages at @addr of the caller's; how many, with PD_PIN_* in @flags */

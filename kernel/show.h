@@ -14,6 +14,7 @@
  * @want: page indices that the host does not know yet
  * @nwant: entries of @want
  * @cap: room in @want, @pages and @pins
+ * @max: room that could be needed
  * @pins: pinned for it
  * @npins: entries of @pins
  * @seq: of the mmu notifier, before the first was pinned
@@ -27,6 +28,7 @@ struct pd_show {
 	unsigned int nwant;
 	unsigned int npins;
 	unsigned int cap;
+	unsigned int max;
 	unsigned long seq;
 	unsigned long fault;
 	bool is_fault;
@@ -35,10 +37,10 @@ struct pd_show {
 	struct pd_pin *small_pins[PD_SHOW_SMALL];
 };
 
-int pd_show_init(struct pd_show *s, const struct pd_request *r, bool is_fault,
-		 unsigned long fault);
+void pd_show_init(struct pd_show *s, const struct pd_request *r, bool is_fault,
+		  unsigned long fault);
 void pd_show_exit(struct pd_show *s);
-void pd_show_collect(struct pd_mm *m, const struct pd_request *r, struct pd_show *s);
+int pd_show_collect(struct pd_mm *m, const struct pd_request *r, struct pd_show *s);
 void pd_show_pin(struct pd_request *r, struct pd_show *s);
 void pd_show_bounce(struct pd_request *r, struct pd_show *s);
 bool pd_show_has_fault(const struct pd_show *s);
