@@ -207,7 +207,7 @@ enum pd_req_state {
 	PD_REQ_ANSWERED,
 };
 
-#define PD_REQ_INLINE 384
+#define PD_REQ_INLINE 288 /* a request fits in a kilobyte */
 #define PD_AHEAD 8
 
 /**
