@@ -28,8 +28,8 @@ SIZES = {"4 KiB": 4096, "64 KiB": 65536, "1 MiB": 1 << 20, "16 MiB": 16 << 20}
 TESTDEV = "/dev/testdev"
 ZERO = "/dev/host-zero"  # the host's /dev/zero; the guest has one of its own
 PEERS = "stat=stat:/mnt/virtiofs/file rng=read:/dev/hwrng:64"
-CALLS = f"syscall=syscall ping=write1:@PING noop=ioctl:{TESTDEV}:{NOP}:0 flat=array:{TESTDEV}:1 " \
-    f"nest=nest:{TESTDEV} {PEERS}"
+IOCTLS = f"flat=array:{TESTDEV}:1 nest=nest:{TESTDEV}"
+CALLS = f"syscall=syscall ping=write1:@PING noop=ioctl:{TESTDEV}:{NOP}:0 {IOCTLS} {PEERS}"
 # the test device has memory of 1 MiB; more is read from one that has as much as one likes
 DATA = " ".join([f"{kind}-{size}=mem{kind}:{TESTDEV}:{size}" for kind in ("read", "write")
                  for size in SIZES.values() if size <= 1 << 20] +
@@ -69,7 +69,7 @@ def nested(quick):
         f"packets 100 {rounds} {ms} {PACKETS}",
         f"processes {100 if quick else 1000}",
     ]
-    native = [f"data {rounds} {ms} {NATIVE_DATA}", f"frames {10 * rounds} 1 frames=frames:/dev/video0",
+    native = [f"calls {rounds} {ms} {IOCTLS}", f"data {rounds} {ms} {NATIVE_DATA}", f"frames {10 * rounds} 1 frames=frames:/dev/video0",
               f"sound {SOUND_SECONDS}"]
     return Lab("nested", plan, [
         "--host-modules", "testdev vivid:n_devs=1 tun snd-dummy:index=0", "--device", TESTDEV, "--device", "/dev/video0",
