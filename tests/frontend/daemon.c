@@ -31,6 +31,7 @@ static void die(const char *what)
 void fe_daemon_start(struct fe_daemon *d, const char *const *args)
 {
 	const char *program = getenv("PARADICED");
+	const char *mirror = getenv("PARADICE_MIRROR");
 	const char *argv[MAX_ARGS];
 	char ready[160];
 	int n = 0;
@@ -56,6 +57,10 @@ void fe_daemon_start(struct fe_daemon *d, const char *const *args)
 	argv[n++] = d->socket;
 	argv[n++] = "--stats";
 	argv[n++] = d->stats;
+	if (mirror) {
+		argv[n++] = "--mirror";
+		argv[n++] = mirror;
+	}
 	while (*args && n < MAX_ARGS - 1)
 		argv[n++] = *args++;
 	argv[n] = NULL;

@@ -42,7 +42,8 @@ struct fe_daemon {
 };
 
 /*
- * Starts $PARADICED with one VM called "test" and these further arguments (NULL ends them), and
+ * Starts $PARADICED (its mirror: $PARADICE_MIRROR, where that is set) with one VM called "test" and these further
+ * arguments (NULL ends them), and
  * waits until it listens. Ends the test program when it does not.
  */
 void fe_daemon_start(struct fe_daemon *d, const char *const *args);

@@ -44,7 +44,7 @@ struct bench {
 	uint64_t fault_addr;
 	bool fault_write;
 	bool ask;
-	unsigned int died;
+	atomic_uint died;
 };
 
 static int frames(void *ctx, uint64_t frame, uint32_t count, struct guest_extent *out)
