@@ -19,14 +19,6 @@ class Figure:
         """Microseconds."""
         return median(self.us)
 
-    @property
-    def spread(self):
-        """Between the quartiles, as a part of the median."""
-        if len(self.us) < 3:
-            return 0.0
-        low, _middle, high = quantiles(self.us, n=4)
-        return (high - low) / self.median
-
 
 @dataclass
 class Ratio:
