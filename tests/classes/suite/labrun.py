@@ -62,8 +62,8 @@ def run(cls, steps, form, host_only=False):
     return ClassRun(done.returncode, said.read_text(errors="replace"), ran, logs)
 
 
-def fill(share, cls, steps, form):
-    """The folder that host and guest see as /share."""
+def fill(share, cls, steps, form, before=""):
+    """The folder that host and guest see as /share; `before`: what each step begins with."""
     for name in ("bin", "steps", "data", "out", "screen"):
         (share / name).mkdir(parents=True)
     for script in ("steps", "screendump", "make-inputs"):
@@ -76,7 +76,7 @@ def fill(share, cls, steps, form):
             shutil.copy2(program, share / "bin")
     (share / "data/noise").write_bytes(random.Random(1).randbytes(NOISE_BYTES))
     for step in steps:
-        head = f"FORM={form} LONG={LONG[form]}\n"
+        head = f"FORM={form} LONG={LONG[form]}\n{before}"
         (share / "steps" / step.name).write_text(head + step.run)
     for name in ("setup", "host-setup", "host-between", "guest-setup"):
         text = cls.options.get(name, "")

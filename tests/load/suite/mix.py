@@ -11,8 +11,11 @@ CONFIG = tomllib.loads((HERE / "mix.toml").read_text(encoding="utf-8"))
 TESTDEV = "/dev/testdev"  # for the witness
 
 
-def mix(faults):
-    """A DeviceClass of all classes' steps of the quick form, named CLASS.STEP; {class: lock}."""
+def mix(faults, every):
+    """A DeviceClass of all classes' steps, named CLASS.STEP; {class: lock}.
+
+    Those that tell most in a short time, so that each has many turns; with `every` all of the quick form.
+    """
     known = {cls.name: cls for cls in spec.load_all()}
     classes = [known[name] for name in CONFIG["classes"]]
     without = dict(CONFIG["without"], **(CONFIG["without-in-faults"] if faults else {}))
@@ -21,10 +24,9 @@ def mix(faults):
         for step in cls.steps:
             step.name = f"{cls.name}.{step.name}"
             names.add(step.name)
-            # quick ones where there are to be many faults
-            if not step.full and step.name not in without and (step.check or not faults):
+            if not step.full and step.name not in without and (step.check or every):
                 steps.append(step)
-    unknown = set(without) - names
+    unknown = (set(without) | set(CONFIG["anyhow"])) - names
     if unknown:
         raise SystemExit(f"mix.toml: no step {', '.join(sorted(unknown))}")
     options = {name: CONFIG[name] for name in ("packages", "host-kernel", "host-qemu-args",
