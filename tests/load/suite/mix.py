@@ -14,19 +14,21 @@ TESTDEV = "/dev/testdev"  # for the witness
 def mix(faults, every):
     """A DeviceClass of all classes' steps, named CLASS.STEP; {class: lock}.
 
-    Those that tell most in a short time, so that each has many turns; with `every` all of the quick form.
+    Of each class those that tell most in a short time, so that each has many turns, or all where none is
+    marked so; with `every` all of the quick form.
     """
     known = {cls.name: cls for cls in spec.load_all()}
     classes = [known[name] for name in CONFIG["classes"]]
     without = dict(CONFIG["without"], **(CONFIG["without-in-faults"] if faults else {}))
     steps, names = [], set()
     for cls in classes:
+        all_of_it = every or not any(step.check for step in cls.steps)
         for step in cls.steps:
             step.name = f"{cls.name}.{step.name}"
             names.add(step.name)
-            if not step.full and step.name not in without and (step.check or every):
+            if not step.full and step.name not in without and (step.check or all_of_it):
                 steps.append(step)
-    unknown = (set(without) | set(CONFIG["anyhow"])) - names
+    unknown = set(without) - names
     if unknown:
         raise SystemExit(f"mix.toml: no step {', '.join(sorted(unknown))}")
     options = {name: CONFIG[name] for name in ("packages", "host-kernel", "host-qemu-args",
