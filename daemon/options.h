@@ -42,6 +42,8 @@ struct device_option {
 
 /**
  * struct vm_option - one --vm with all that belongs to it
+ * @socket: where its VMM connects; NULL for a domain of Xen's
+ * @xen: that domain, by name or number, else NULL
  * @rules: "fd-in=" and "fd-out=" of all its devices
  * @memory_max: bytes that its processes may use, 0: any
  * @user_given: @uid and @gid come from --user
@@ -49,6 +51,7 @@ struct device_option {
 struct vm_option {
 	char *name;
 	char *socket;
+	char *xen;
 	char *stats;
 	uint32_t queues;
 	uint32_t max_inflight;
