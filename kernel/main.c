@@ -53,7 +53,7 @@ static int __init pd_init(void)
 	ret = pd_event_init();
 	if (ret)
 		goto err_wq;
-	ret = pd_pages_init();
+	ret = pd_pins_init();
 	if (ret)
 		goto err_event;
 	ret = pd_node_init();
@@ -79,7 +79,7 @@ err_anon:
 err_node:
 	pd_node_exit();
 err_pages:
-	pd_pages_exit();
+	pd_pins_exit();
 err_event:
 	pd_event_exit();
 err_wq:
@@ -93,6 +93,7 @@ static void __exit pd_exit(void)
 	pd_mm_shrinker_exit();
 	pd_stats_exit();
 	pd_event_exit();
+	pd_pins_stop();
 	/* what the last requests left to be done; it may leave some more itself */
 	drain_workqueue(pd_wq);
 	destroy_workqueue(pd_wq);
@@ -100,7 +101,7 @@ static void __exit pd_exit(void)
 	pd_node_exit();
 	mmu_notifier_synchronize();
 	rcu_barrier();
-	pd_pages_exit();
+	pd_pins_exit();
 }
 
 module_init(pd_init);
