@@ -182,6 +182,7 @@ struct pd_host {
 };
 
 void pd_host_init(struct pd_host *host, const struct pd_transport_ops *ops, struct device *parent);
+int pd_host_version(struct device *dev, u32 min, u32 max);
 int pd_host_start(struct pd_host *host);
 void pd_host_stop(struct pd_host *host);
 void pd_host_lose(struct pd_host *host, const char *why);

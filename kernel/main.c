@@ -69,8 +69,13 @@ static int __init pd_init(void)
 	ret = pd_virtio_init();
 	if (ret)
 		goto err_stats;
+	ret = pd_xenbus_init();
+	if (ret)
+		goto err_virtio;
 	return 0;
 
+err_virtio:
+	pd_virtio_exit();
 err_stats:
 	pd_stats_exit();
 	pd_mm_shrinker_exit();
@@ -89,6 +94,7 @@ err_wq:
 
 static void __exit pd_exit(void)
 {
+	pd_xenbus_exit();
 	pd_virtio_exit();
 	pd_mm_shrinker_exit();
 	pd_stats_exit();
