@@ -25,8 +25,10 @@ def parser():
     p = _Parser(prog="lab/run", epilog=EPILOG, usage="lab/run [OPTION…] -- CMD…",
                 description="Runs CMD in a VM that uses a host's devices.")
     add = p.add_argument
-    add("--topology", choices=("local", "nested"), default="nested",
-        help="local: the guest runs on this machine; nested: in a lab host (default)")
+    add("--topology", choices=("local", "nested", "xen"), default="nested",
+        help="local: the guest runs on this machine; nested: in a lab host (default); xen: beside a "
+             "lab host that is Xen's dom0")
+    add("--xen-guest", choices=("pv", "pvh"), default="pvh", help="the kind of Xen's guests (default pvh)")
     add("--guest-kernel", choices=[*kernels.NAMES, kernels.DEBUG], default="6.1", metavar="K",
         help=f"one of {', '.join([*kernels.NAMES, kernels.DEBUG])} (default 6.1)")
     add("--host-kernel", choices=("6.1", "6.12", "7"), default="6.1", metavar="K",
@@ -103,8 +105,10 @@ def parse(argv):
         raise LabError("--share: Debian's cloud kernels have no 9p file system to mount it with; "
                        f"take --guest-kernel {args.guest_kernel.removesuffix('-cloud')}")
     if args.topology == "local" and args.host_modules:
-        raise LabError("--host-modules needs --topology nested: "
+        raise LabError("--host-modules needs --topology nested or xen: "
                        "modules are loaded into the lab's host, never into this machine")
+    if args.topology == "xen" and args.guest_qemu_args:
+        raise LabError("--guest-qemu-args: no QEMU runs a guest of --topology xen")
     if len(args.command) == 1 and " " in args.command[0]:
         args.command = ["/bin/sh", "-c", args.command[0]]
     return args
