@@ -28,7 +28,8 @@ def parser():
     add("--topology", choices=("local", "nested", "xen"), default="nested",
         help="local: the guest runs on this machine; nested: in a lab host (default); xen: beside a "
              "lab host that is Xen's dom0")
-    add("--xen-guest", choices=("pv", "pvh"), default="pvh", help="the kind of Xen's guests (default pvh)")
+    add("--xen-guest", choices=("pv", "pvh"), default="pv",
+        help="the kind of Xen's guests (default pv, which is up sooner)")
     add("--guest-kernel", choices=[*kernels.NAMES, kernels.DEBUG], default="6.1", metavar="K",
         help=f"one of {', '.join([*kernels.NAMES, kernels.DEBUG])} (default 6.1)")
     add("--host-kernel", choices=("6.1", "6.12", "7"), default="6.1", metavar="K",
@@ -48,7 +49,9 @@ def parser():
     add("--guest-memory-share", choices=("on", "off"), default="on")
     add("--guest-qemu-args", default="", metavar="ARGS", help="further arguments of guests' QEMU")
     add("--host-cpus", type=int, default=0, metavar="N", help="the lab host's processors")
-    add("--host-memory", default="3G", metavar="SIZE", help="the lab host's memory")
+    add("--host-memory", metavar="SIZE",
+        help="the lab host's memory (default 3G, of which guests get theirs; with --topology xen dom0's "
+             "alone, default 1G)")
     add("--host-qemu-args", default="", metavar="ARGS", help="further arguments of L1's QEMU")
     add("--host-qemu-env", action="append", default=[], metavar="NAME=VALUE",
         help="environment of L1's QEMU")
@@ -85,6 +88,7 @@ def parse(argv):
         raise LabError("no command: give it behind -- (see lab/run --help)")
     if args.guests < 1:
         raise LabError("--guests: at least 1")
+    args.host_memory = args.host_memory or ("1G" if args.topology == "xen" else "3G")
     args.install = [p for p in args.install.replace(",", " ").split() if p]
     args.host_modules = [m.split(":") for m in args.host_modules.split()]
     args.devices = [device_names(d) for d in args.device]

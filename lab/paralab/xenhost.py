@@ -10,7 +10,7 @@ from .host import VmHost
 
 # Hypervisor and tools of one version, which they insist on.
 PACKAGES = ["xen-system-amd64"]
-# MiB that dom0 does not get: Xen's own, and what it needs for each guest beside its memory.
+# MiB beside the domains' own memory: Xen's, and what it needs for each guest.
 XEN_MEMORY = 160
 GUEST_MEMORY = 32
 # Xen's programs, without the scripts around them that look for the right version first.
@@ -24,7 +24,7 @@ mkdir -p {STATE}/console /run/xen /run/xenstored /var/lib/xen /var/lib/xenstored
 ln -s {TOOLS} {STATE}/bin
 # They leave processes that would hold this script's output open.
 run() {{
-	{STATE}/bin/"$@" </dev/null >>{VmHost.logs}/xen-tools.log 2>&1 || {{
+	(umask 022; {STATE}/bin/"$@") </dev/null >>{VmHost.logs}/xen-tools.log 2>&1 || {{
 		echo "$*: status $?"; cat {VmHost.logs}/xen-tools.log; exit 1
 	}}
 }}
@@ -50,12 +50,7 @@ class XenHost(VmHost):
         self.accel = f"Xen, {options.xen_guest}"
         self.packages = [*options.install, *PACKAGES]
         self.guest_memory = mebibytes(options.guest_memory)
-        guests = options.guests if options.on == "guest" else 0
-        self.dom0_memory = mebibytes(options.host_memory) - XEN_MEMORY \
-            - guests * (self.guest_memory + GUEST_MEMORY)
-        if self.dom0_memory < 256:
-            raise LabError(f"--host-memory {options.host_memory}: of that Xen and {guests} guest(s) "
-                           f"leave {self.dom0_memory} MiB to dom0; give it more")
+        self.dom0_memory = mebibytes(options.host_memory)
 
     def _hypervisor(self):
         """Xen itself, unpacked for QEMU to start; and its version."""
@@ -70,6 +65,8 @@ class XenHost(VmHost):
         hypervisor, version = self._hypervisor()
         self.what = f"Xen {version} with "
         vm = super()._vm(kind, kernel, guest_kernel, own)
+        guests = self.options.guests if self.options.on == "guest" else 0
+        vm.memory = f"{self.dom0_memory + XEN_MEMORY + guests * (self.guest_memory + GUEST_MEMORY)}M"
         vm.xen = str(hypervisor)
         vm.xen_append = (f"dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M "
                          f"dom0_max_vcpus={vm.cpus}")
