@@ -30,6 +30,7 @@ enum {
 	OPT_STATS,
 	OPT_USER,
 	OPT_ALLOW_PFNMAP,
+	OPT_ALLOW_PV,
 	OPT_ONCE,
 	OPT_CONTROL,
 	OPT_CGROUP,
@@ -54,6 +55,7 @@ static const struct option long_options[] = {
 	{ "stats", required_argument, NULL, OPT_STATS },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "allow-pfnmap", no_argument, NULL, OPT_ALLOW_PFNMAP },
+	{ "allow-pv", no_argument, NULL, OPT_ALLOW_PV },
 	{ "once", no_argument, NULL, OPT_ONCE },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "cgroup", required_argument, NULL, OPT_CGROUP },
@@ -95,6 +97,8 @@ static const char help_text[] =
 	"  --stats FILE        writes counts there, as JSON, when the VM has gone\n"
 	"  --allow-pfnmap      for VMs without KVM: show device memory that KVM before Linux 6.13\n"
 	"                      could not\n"
+	"  --allow-pv          for --xen where this domain is PV: serve devices whose drivers pin no memory\n"
+	"                      of programs; others harm this domain's kernel (docs/xen.md)\n"
 	"\n"
 	"For all:\n"
 	"  --once              ends when the first VM has gone\n"
@@ -432,6 +436,9 @@ void options_parse(int argc, char **argv, struct options *o)
 			break;
 		case OPT_ALLOW_PFNMAP:
 			vm->allow_pfnmap = true;
+			break;
+		case OPT_ALLOW_PV:
+			vm->allow_pv = true;
 			break;
 		case OPT_ONCE:
 			o->once = true;

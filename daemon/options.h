@@ -46,6 +46,7 @@ struct device_option {
  * @xen: that domain, by name or number, else NULL
  * @rules: "fd-in=" and "fd-out=" of all its devices
  * @memory_max: bytes that its processes may use, 0: any
+ * @allow_pv: serve a domain of Xen's though our own is PV
  * @user_given: @uid and @gid come from --user
  */
 struct vm_option {
@@ -61,6 +62,7 @@ struct vm_option {
 	uint64_t window_size;
 	uint64_t memory_max;
 	bool allow_pfnmap;
+	bool allow_pv;
 	bool user_given;
 	uid_t uid;
 	gid_t gid;

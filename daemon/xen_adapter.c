@@ -19,6 +19,23 @@
 /* how long it may take to tell the domain, in steps of 10 ms; then it is killed */
 #define STOP_STEPS 200
 
+/*
+ * Linux takes back a granted page whenever its mapping goes: in a PV domain also one that a driver has
+ * pinned, after which the accounts of its memory are wrong, and the grant is never given back.
+ */
+static bool domain_is_pv(void)
+{
+	char type[16] = "";
+	FILE *f = fopen("/sys/hypervisor/guest_type", "re");
+
+	if (!f)
+		return false;
+	if (!fgets(type, sizeof(type), f))
+		type[0] = '\0';
+	fclose(f);
+	return !strcmp(type, "PV\n");
+}
+
 /* Beside us in a build tree, else where it was installed. */
 static int open_program(void)
 {
@@ -66,10 +83,17 @@ static void __attribute__((noreturn)) run(const struct vm_option *o, int program
 
 int xen_adapter_start(const struct vm_option *o, pid_t *pid)
 {
-	int program = open_program();
+	int program;
 	int sv[2];
 	int err;
 
+	if (!o->allow_pv && domain_is_pv()) {
+		log_error(
+			"VM '%s': --xen: this domain is PV, whose kernel is harmed when a page that a driver has pinned is taken back: run paradiced in a PVH or HVM domain, or say --allow-pv if the drivers of its devices pin nothing (sound, input and serial ports do not; cameras and GPUs do)",
+			o->name);
+		return -EPERM;
+	}
+	program = open_program();
 	if (program < 0)
 		return -ENOENT;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv)) {
