@@ -45,7 +45,7 @@ class XenGuest(Guest):
         return self._domain
 
     def _daemon_transport(self):
-        return ["--vm", f"name={self.name},xen={self.name}"], self.control
+        return ["--vm", self.name, "--xen", self.name], self.control
 
     def _config(self):
         """What xl is told."""
