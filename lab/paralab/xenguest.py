@@ -15,15 +15,20 @@ from .xenhost import STATE
 RUN = """\
 exec 3<&0 4>&1 </dev/null >&2
 PATH={state}/bin:$PATH
-xl create -F {config} 4>&- 3<&- &
-xl=$!
-until id=$(xl domid {name} 2>/dev/null); do kill -0 $xl || exit 1; done
-echo $id >{id_file}
-vchan-socket-proxy --mode=client $id /local/domain/$id/data/agent - <&3 >&4 &
-proxy=$!
-exec 3<&- 4>&-
-wait $xl
-kill $proxy"""
+xl create -F {config} 2>&1 3<&- 4>&- | {{
+	while [ -z "$id" ] && read -r line; do
+		echo "$line"
+		case $line in
+		"Waiting for domain "*) id=${{line#*domid }} id=${{id%%)*}} ;;
+		esac
+	done
+	[ "$id" ] || exit 1
+	echo $id >{id_file}
+	vchan-socket-proxy --mode=client $id /local/domain/$id/data/agent - <&3 >&4 &
+	exec 3<&- 4>&-
+	while read -r line; do echo "$line"; done
+	kill $!
+}}"""
 
 
 class XenGuest(Guest):

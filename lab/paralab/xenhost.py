@@ -65,8 +65,8 @@ class XenHost(VmHost):
         hypervisor, version = self._hypervisor()
         self.what = f"Xen {version} with "
         vm = super()._vm(kind, kernel, guest_kernel, own)
-        guests = self.options.guests if self.options.on == "guest" else 0
-        vm.memory = f"{self.dom0_memory + XEN_MEMORY + guests * (self.guest_memory + GUEST_MEMORY)}M"
+        guests = self.options.guests * (self.guest_memory + GUEST_MEMORY)
+        vm.memory = f"{self.dom0_memory + XEN_MEMORY + guests}M"
         vm.xen = str(hypervisor)
         vm.xen_append = (f"dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M "
                          f"dom0_max_vcpus={vm.cpus}")
