@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The lab's agent: the first process of a lab VM. It runs commands that the
- * lab sends over a virtio-serial port and streams their output back.
+ * lab sends over a virtio-serial port, or whatever else carries bytes, and
+ * streams their output back.
  *
  * Frame: u32 length of the payload, u8 type, u32 id (little endian), payload.
  * The ids are the lab's; one id is one command. See frames.h.
@@ -255,10 +256,16 @@ static void serve_frame(void)
 	}
 }
 
+/* port: a device's path, or the number of an open descriptor */
 static int open_port(const char *path)
 {
 	int fd;
 
+	if (*path != '/') {
+		fd = atoi(path);
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		return fd;
+	}
 	for (int tries = 0; tries < 1000; tries++) {
 		fd = open(path, O_RDWR | O_CLOEXEC);
 		if (fd >= 0)

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,15 +81,45 @@ static void load(const char *list)
 	fclose(f);
 }
 
-static void wait_for(const char *path)
+/* What disks are called, without their letter: virtio's or Xen's. Waits until there are that many. */
+static const char *disks(int count)
 {
+	static const char *const kinds[] = { "/dev/vd", "/dev/xvd" };
+	char last[32];
 	struct stat st;
 
-	for (int tries = 0; stat(path, &st); tries++) {
-		if (tries == 500)
-			fail("%s does not appear", path);
+	for (int tries = 0; tries < 1000; tries++) {
+		for (int i = 0; i < 2; i++) {
+			snprintf(last, sizeof(last), "%s%c", kinds[i], 'a' + count - 1);
+			if (!stat(last, &st))
+				return kinds[i];
+		}
 		usleep(10000);
 	}
+	fail("disk %d does not appear", count);
+}
+
+static void mount_disk(int number, const char *target)
+{
+	char disk[32];
+
+	snprintf(disk, sizeof(disk), "%s%c", disks(number), 'a' + number - 1);
+	mount_at(disk, target, "erofs", MS_RDONLY, NULL);
+}
+
+/* Makes what is at lower writable at target, with all that is written held in memory. */
+static void mount_writable(const char *lower, const char *layer, const char *target)
+{
+	char options[300], upper[100], work[100];
+
+	snprintf(upper, sizeof(upper), "/layer/upper%s", layer);
+	snprintf(work, sizeof(work), "/layer/work%s", layer);
+	snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", lower, upper,
+		 work);
+	make(upper);
+	make(work);
+	make(target);
+	mount_at("overlay", target, "overlay", 0, options);
 }
 
 static void make_root(void)
@@ -98,19 +129,14 @@ static void make_root(void)
 
 	make("/lower");
 	make("/layer");
-	wait_for("/dev/vdb");
-	mount_at("/dev/vda", "/lower", "erofs", MS_RDONLY, NULL);
+	mount_disk(1, "/lower");
 	mount_at("layer", "/layer", "tmpfs", 0, "mode=755");
-	make("/layer/upper");
-	make("/layer/work");
-	make(ROOT);
-	mount_at("root", ROOT, "overlay", 0,
-		 "lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work");
+	mount_writable("/lower", "", ROOT);
 	uname(&uts);
 	make(ROOT "/usr/lib/modules");
 	snprintf(modules, sizeof(modules), ROOT "/usr/lib/modules/%s", uts.release);
 	make(modules);
-	mount_at("/dev/vdb", modules, "erofs", MS_RDONLY, NULL);
+	mount_disk(2, modules);
 	mount_at("run", ROOT "/run", "tmpfs", 0, "mode=755");
 	make(ROOT "/run/lab");
 	make(ROOT "/run/lock");
@@ -132,25 +158,44 @@ static void make_dev(void)
 		fail("cannot make links in /dev: %s", strerror(errno));
 }
 
-/* Mounts the folders that "lab.9p=TAG,TAG" on the kernel's command line names, each at /TAG. */
-static void mount_shares(void)
+/* The value of a word "name=value" of the kernel's command line; empty without it. */
+static void argument(const char *name, char *value, size_t size)
 {
-	char line[4096] = "", path[300], *at, *tags, *rest = NULL;
+	char line[4096] = "", *word, *rest = NULL;
 	FILE *f = fopen("/proc/cmdline", "r");
+	size_t length = strlen(name);
 
 	if (!f || !fgets(line, sizeof(line), f))
 		fail("no command line");
 	fclose(f);
-	at = strstr(line, "lab.9p=");
-	if (!at)
-		return;
-	load("/modules/order-9p");
-	tags = at + strlen("lab.9p=");
-	tags[strcspn(tags, " \n")] = 0;
+	*value = 0;
+	for (word = strtok_r(line, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
+		if (!strncmp(word, name, length) && word[length] == '=')
+			snprintf(value, size, "%s", word + length + 1);
+}
+
+/*
+ * Mounts the folders that "lab.9p=TAG,TAG" names, each at /TAG; with "lab.copy=TAG" disk 3 holds a
+ * copy of such a folder.
+ */
+static void mount_shares(void)
+{
+	char tags[1024], path[1100], *rest = NULL;
+
+	argument("lab.9p", tags, sizeof(tags));
+	if (*tags)
+		load("/modules/order-9p");
 	for (char *tag = strtok_r(tags, ",", &rest); tag; tag = strtok_r(NULL, ",", &rest)) {
 		snprintf(path, sizeof(path), ROOT "/%s", tag);
 		make(path);
 		mount_at(tag, path, "9p", 0, OPTIONS_9P);
+	}
+	argument("lab.copy", tags, sizeof(tags));
+	if (*tags) {
+		snprintf(path, sizeof(path), ROOT "/%s", tags);
+		make("/copy");
+		mount_disk(3, "/copy");
+		mount_writable("/copy", "-copy", path);
 	}
 }
 
@@ -164,8 +209,8 @@ static void loopback_up(void)
 	close(fd);
 }
 
-/* The port named "agent"; its number depends on the order of virtio devices. */
-static void find_port(char *path, size_t size)
+/* The virtio port named "agent"; its number depends on the order of devices. False without one. */
+static int find_port(char *path, size_t size)
 {
 	const char *folder = "/sys/class/virtio-ports";
 	struct dirent *entry;
@@ -183,11 +228,41 @@ static void find_port(char *path, size_t size)
 			snprintf(path, size, "/dev/%s", entry->d_name);
 			fclose(f);
 			closedir(dir);
-			return;
+			return 1;
 		}
 		fclose(f);
 	}
-	fail("no port named agent");
+	if (dir)
+		closedir(dir);
+	return 0;
+}
+
+/*
+ * A guest of Xen has no such port: Xen's own program carries the bytes to dom0. port: our end of it,
+ * a descriptor's number.
+ */
+static void start_channel(char *port, size_t size)
+{
+	char its_end[16];
+	int ends[2];
+	glob_t found;
+
+	if (glob("/usr/lib/xen-[0-9]*/bin/vchan-socket-proxy", 0, NULL, &found))
+		fail("no port named agent, and no Xen in the root image");
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+		fail("no channel: %s", strerror(errno));
+	snprintf(its_end, sizeof(its_end), "%d", ends[1]);
+	snprintf(port, size, "%d", ends[0]);
+	switch (fork()) {
+	case -1:
+		fail("fork: %s", strerror(errno));
+	case 0:
+		close(ends[0]);
+		execl(found.gl_pathv[0], "vchan-socket-proxy", "--mode=server", "0", "data/agent",
+		      its_end, NULL);
+		fail("cannot start %s: %s", found.gl_pathv[0], strerror(errno));
+	}
+	close(ends[1]);
 }
 
 int main(void)
@@ -211,7 +286,8 @@ int main(void)
 	sethostname("lab", 3);
 	if (chdir(ROOT) || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
 		fail("cannot enter the new root: %s", strerror(errno));
-	find_port(port, sizeof(port));
+	if (!find_port(port, sizeof(port)))
+		start_channel(port, sizeof(port));
 	execl("/run/lab/agent", "agent", port, NULL);
 	fail("cannot start the agent: %s", strerror(errno));
 }

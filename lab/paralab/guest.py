@@ -5,7 +5,7 @@ import asyncio
 import shlex
 import signal
 
-from . import qemu
+from . import initramfs, qemu
 from .accel import kernel_arguments
 from .errors import LabError
 from .host import boot
@@ -24,7 +24,9 @@ dmesg"""
 
 
 class Guest:
-    """Guest number `number` on a host."""
+    """Guest number `number` on a host, run by QEMU."""
+
+    drivers = initramfs.VIRTIO
 
     def __init__(self, options, run, host, number, module_needs=()):
         self.module_needs = module_needs  # modules that paradice.ko depends on
@@ -39,6 +41,20 @@ class Guest:
         """paradiced's socket for this guest, as the host names it; empty without devices."""
         return f"{self.host.sockets}/{self.name}.sock" if self.options.device else ""
 
+    @property
+    def control(self):
+        """The socket by which paradiced is told what to do."""
+        return f"{self.host.sockets}/control-{self.number}.sock"
+
+    @property
+    def vm_id(self):
+        """What ends the VM when it is killed, in the host."""
+        return self.place.vm.pid.result()
+
+    def _daemon_transport(self):
+        """paradiced's arguments on how this guest is reached, and the file that shows it is ready."""
+        return ["--vm", self.name, "--socket", self.socket], self.socket
+
     async def start(self):
         """Starts the VM, and its daemon unless it runs, and waits until the devices are there."""
         if self.options.device and not (self.daemon and self.daemon.running):
@@ -51,9 +67,10 @@ class Guest:
             await self.place.output(script, "setting up the guest", timeout=NODE_SECONDS + 180)
 
     async def _start_daemon(self):
-        programs, control = self.host.programs, f"{self.host.sockets}/control-{self.number}.sock"
+        programs = self.host.programs
+        transport, ready = self._daemon_transport()
         argv = [str(programs / "paradiced"), "--mirror", str(programs / "paradice-mirror"),
-                "--control", control, "--vm", self.name, "--socket", self.socket]
+                "--control", self.control, *transport]
         if self.host.accel == "tcg":
             argv.append("--allow-pfnmap")
         for device in self.options.device:
@@ -63,9 +80,9 @@ class Guest:
                                                   self.options.daemon_env, log, log)
         pid = self.daemon.pid.result()
         try:
-            await self._note_pid("daemon", self.daemon)
+            await self._note_id("daemon", pid)
             await self.host.place.output(
-                f"n=0; until [ -S {self.socket} ]; do n=$((n + 1)); kill -0 {pid} || exit 1;"
+                f"n=0; until [ -S {ready} ]; do n=$((n + 1)); kill -0 {pid} || exit 1;"
                 f" [ $n -lt {SOCKET_SECONDS * 20} ] || exit 2; sleep 0.05; done",
                 "waiting for paradiced's socket", SOCKET_SECONDS * 4)
         except LabError:
@@ -88,13 +105,12 @@ class Guest:
         await boot(host.place, host.qemu(vm.argv()), self.place,
                    self.run_folder.appender(f"{self.name}-qemu.log"))
         self.boots += 1
-        await self._note_pid("guest", self.place.vm)
+        await self._note_id("guest", self.vm_id)
 
-    async def _note_pid(self, what, command):
+    async def _note_id(self, what, number):
         """For --host-script: the process now, in PARADICE_RUN_DIR."""
         await self.host.place.output(
-            f"echo {command.pid.result()} >{self.host.sockets}/{what}-{self.number}.pid",
-            "noting a process id")
+            f"echo {number} >{self.host.sockets}/{what}-{self.number}.pid", "noting a process id")
 
     def _setup_script(self):
         options = self.options

@@ -63,33 +63,45 @@ class LocalHost:
         return enter.argv_for(root, command, binds, overlay=True)
 
 
-class NestedHost:
-    """A VM with Debian's kernel and its drivers is the host."""
+class VmHost:
+    """A VM with Debian's kernel and its drivers is the host; what is below may differ."""
 
     logs = "/lab"
     sockets = "/run/paradice"
     programs = Path("/run/lab/bin")
-    memory_folder = "/run/paradice/memory"
+    memory_folder = ""
 
     def __init__(self, options, run):
         self.options, self.run_folder = options, run
         self.place = Agent("host")
-        self.accel = "kvm"
         self.share = "/share" if options.share else None
+        self.packages = options.install
 
     async def start(self, guest_kernel, initrd):
         """Boots the host VM and makes it ready for guests."""
-        options, run = self.options, self.run_folder
-        kernel = kernels.get(options.host_kernel)
+        kernel = kernels.get(self.options.host_kernel)
         own = built.modules(kernel.release)
+        kind = accel.choose(self.options.accel)
+        await self._boot(self._vm(kind, kernel, guest_kernel, own))
+        self.disks = ["/dev/vda", "/dev/vdc"]
+        self.kernel, self.initrd = "/run/lab/guest/vmlinux", f"/lab/tmp/{initrd.name}"
+        await self.place.output("\n".join([
+            "set -e", f"mkdir -p /run/lab/guest {self.sockets} {self.programs}",
+            "mount -t erofs -o ro /dev/vdc /run/lab/guest",
+            *self._setup(kind, own)]), "setting up the host")
+        await self.place.output(load_script(self.options.host_modules, own), "loading --host-modules")
+
+    def _vm(self, kind, kernel, guest_kernel, own):
+        """The VM, whose third disk is the guests' kernel with its modules."""
+        options, run = self.options, self.run_folder
         files = {f"modules/{name}": path for name, path in own.items()}
         files.update({f"bin/{name}": path for name, path in built.programs(options.daemon).items()})
         initramfs.write(kernel, files, run.tmp / "host.cpio")
         shares = {"lab": str(run.path)}
         if options.share:
             shares["share"] = options.share
-        kind = accel.choose(options.accel)
-        vm = qemu.Vm(
+        say(f"booting the host: {self.what}Linux {kernel.release} ({kind})")
+        return qemu.Vm(
             kernel=str(kernel.vmlinux), initrd=str(run.tmp / "host.cpio"),
             log=str(run.path / "host-kernel.log"), accel=kind, memory=options.host_memory,
             memory_anonymous=True, memory_share=False, append=accel.kernel_arguments(kind),
@@ -97,24 +109,19 @@ class NestedHost:
             # halted, no interrupt wakes it), or the kernel oopses (7.x, with svmfix, too: exceptions
             # within exceptions until the stack is full).
             cpus=options.host_cpus or (1 if kind == "tcg" else 2),
-            disks=[str(tree.image(tree.with_packages(options.install))), str(kernel.image()),
+            disks=[str(tree.image(tree.with_packages(self.packages))), str(kernel.image()),
                    str(guest_kernel.image())],
             shares=shares, extra=options.host_qemu_args)
+
+    async def _boot(self, vm):
+        options, run = self.options, self.run_folder
         binds = [paths.cache(), run.path] + ([options.share] if options.share else [])
-        say(f"booting the host: Linux {kernel.release} ({kind})")
         await boot(Machine(), tree.qemu_argv(vm.argv(), binds, options.install), self.place,
                    run.appender("host-qemu.log"), options.host_qemu_env)
-        self.disks = ["/dev/vda", "/dev/vdc"]
-        self.kernel, self.initrd = "/run/lab/guest/vmlinux", f"/lab/tmp/{initrd.name}"
-        await self.place.output("\n".join([
-            "set -e", f"mkdir -p {self.memory_folder} /run/lab/guest {self.programs}",
-            f"mount -t tmpfs -o huge=always memory {self.memory_folder}",
-            "mount -t erofs -o ro /dev/vdc /run/lab/guest",
-            "if grep -qw svm /proc/cpuinfo; then modprobe kvm_amd; else modprobe kvm_intel; fi",
-            # see lab/svmfix
-            *(["insmod /run/lab/modules/svmfix.ko"] if kind == "tcg" and "svmfix.ko" in own else []),
-        ]), "setting up the host")
-        await self.place.output(load_script(options.host_modules, own), "loading --host-modules")
+
+    def _setup(self, kind, own):
+        """Lines of a script that makes the host ready for guests."""
+        raise NotImplementedError
 
     def qemu(self, arguments):
         """The command line of QEMU in this place."""
@@ -125,8 +132,26 @@ class NestedHost:
         return command
 
 
+class NestedHost(VmHost):
+    """The host runs guests with KVM."""
+
+    accel = "kvm"
+    what = ""
+    memory_folder = "/run/paradice/memory"
+
+    def _setup(self, kind, own):
+        return [
+            f"mkdir {self.memory_folder}",
+            f"mount -t tmpfs -o huge=always memory {self.memory_folder}",
+            "if grep -qw svm /proc/cpuinfo; then modprobe kvm_amd; else modprobe kvm_intel; fi",
+            # see lab/svmfix
+            *(["insmod /run/lab/modules/svmfix.ko"] if kind == "tcg" and "svmfix.ko" in own else []),
+        ]
+
+
 async def boot(place, argv, agent, stderr, env=None):
-    """Starts a VM's QEMU in a place, `env` added to its environment, and waits for its agent."""
+    """Starts a VM's QEMU (or what else runs it) in a place, `env` added to its environment, and
+    waits for its agent, whose frames go over what was started."""
     tail = bytearray()
 
     def on_err(data):
@@ -146,5 +171,5 @@ async def boot(place, argv, agent, stderr, env=None):
     except LabError as error:
         if not agent.vm.running:
             said = tail.decode(errors="replace").strip()
-            raise LabError(f"{error}\nits QEMU said: {said or 'nothing'}") from None
+            raise LabError(f"{error}\nwhat ran it said: {said or 'nothing'}") from None
         raise

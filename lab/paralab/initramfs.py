@@ -5,6 +5,7 @@ import hashlib
 import lzma
 import os
 import subprocess
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from . import cache, paths, tool
@@ -12,11 +13,20 @@ from .errors import LabError
 
 # A static busybox is in every VM: it starts in a tenth of the time of the tree's own programs.
 BUSYBOX = "/bin/busybox"
-# What it takes to reach the root image and the agent's port.
-NEEDED = ["virtio_pci", "virtio_blk", "virtio_console", "erofs", "overlay"]
 # An algorithm that erofs asks for by name, so that no dependency shows it; gone in newer kernels.
 FIRST = ["crc32c_generic"]
-SHARES = ["9p", "9pnet_virtio"]
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """Modules that a kind of VM needs."""
+
+    needed: tuple  # to reach the root image and the agent's port
+    shares: tuple  # to mount a shared folder
+
+
+VIRTIO = Drivers(("virtio_pci", "virtio_blk", "virtio_console", "erofs", "overlay"),
+                 ("9p", "9pnet_virtio"))
 
 
 class Cpio:
@@ -76,7 +86,7 @@ def module_order(kernel, names, wanted=()):
         if path not in order:
             order.append(path)
 
-    for name in [w for w in wanted if w in by_name] + names:
+    for name in [*(w for w in wanted if w in by_name), *names]:
         if name in by_name:
             visit(by_name[name])
         elif name not in builtin:
@@ -99,7 +109,7 @@ def read_module(path):
     return data
 
 
-def base(kernel):
+def base(kernel, drivers=VIRTIO):
     """The cached part: init, busybox and modules for that kernel."""
     init = compiled("init").read_bytes()
     if not os.path.exists(BUSYBOX):
@@ -109,8 +119,8 @@ def base(kernel):
         archive = Cpio()
         archive.add("init", init)
         archive.add("payload/busybox", Path(BUSYBOX).read_bytes())
-        first = module_order(kernel, NEEDED, FIRST)
-        shares = [m for m in module_order(kernel, [], SHARES) if m not in first]
+        first = module_order(kernel, drivers.needed, FIRST)
+        shares = [m for m in module_order(kernel, [], drivers.shares) if m not in first]
         for name, modules in (("order", first), ("order-9p", shares)):
             for module in modules:
                 archive.add(f"modules/{module_name(module)}.ko",
@@ -119,17 +129,17 @@ def base(kernel):
             archive.add(f"modules/{name}", lines.encode(), 0o644)
         Path(path).write_bytes(archive.finish())
 
-    mark = cache.key(hashlib.sha256(init).hexdigest(), NEEDED, FIRST, SHARES)
+    mark = cache.key(hashlib.sha256(init).hexdigest(), FIRST, *astuple(drivers))
     return cache.item(f"initramfs/{kernel.release}-{mark}.cpio", make)
 
 
-def write(kernel, files, path):
+def write(kernel, files, path, drivers=VIRTIO):
     """Writes an initramfs whose VM finds `files` {name: source path} below /run/lab."""
     archive = Cpio()
     archive.add("payload/agent", compiled("agent").read_bytes())
     for name, source in files.items():
         archive.add(f"payload/{name}", Path(source).read_bytes())
-    Path(path).write_bytes(base(kernel).read_bytes() + archive.finish())
+    Path(path).write_bytes(base(kernel, drivers).read_bytes() + archive.finish())
 
 
 def compiled(name):

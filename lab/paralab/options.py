@@ -25,8 +25,11 @@ def parser():
     p = _Parser(prog="lab/run", epilog=EPILOG, usage="lab/run [OPTION…] -- CMD…",
                 description="Runs CMD in a VM that uses a host's devices.")
     add = p.add_argument
-    add("--topology", choices=("local", "nested"), default="nested",
-        help="local: the guest runs on this machine; nested: in a lab host (default)")
+    add("--topology", choices=("local", "nested", "xen"), default="nested",
+        help="local: the guest runs on this machine; nested: in a lab host (default); xen: beside a "
+             "lab host that is Xen's dom0")
+    add("--xen-guest", choices=("pv", "pvh"), default="pv",
+        help="the kind of Xen's guests (default pv, which is up sooner)")
     add("--guest-kernel", choices=[*kernels.NAMES, kernels.DEBUG], default="6.1", metavar="K",
         help=f"one of {', '.join([*kernels.NAMES, kernels.DEBUG])} (default 6.1)")
     add("--host-kernel", choices=("6.1", "6.12", "7"), default="6.1", metavar="K",
@@ -46,7 +49,9 @@ def parser():
     add("--guest-memory-share", choices=("on", "off"), default="on")
     add("--guest-qemu-args", default="", metavar="ARGS", help="further arguments of guests' QEMU")
     add("--host-cpus", type=int, default=0, metavar="N", help="the lab host's processors")
-    add("--host-memory", default="3G", metavar="SIZE", help="the lab host's memory")
+    add("--host-memory", metavar="SIZE",
+        help="the lab host's memory (default 3G, of which guests get theirs; with --topology xen dom0's "
+             "alone, default 1G)")
     add("--host-qemu-args", default="", metavar="ARGS", help="further arguments of L1's QEMU")
     add("--host-qemu-env", action="append", default=[], metavar="NAME=VALUE",
         help="environment of L1's QEMU")
@@ -83,6 +88,7 @@ def parse(argv):
         raise LabError("no command: give it behind -- (see lab/run --help)")
     if args.guests < 1:
         raise LabError("--guests: at least 1")
+    args.host_memory = args.host_memory or ("1G" if args.topology == "xen" else "3G")
     args.install = [p for p in args.install.replace(",", " ").split() if p]
     args.host_modules = [m.split(":") for m in args.host_modules.split()]
     args.devices = [device_names(d) for d in args.device]
@@ -103,8 +109,10 @@ def parse(argv):
         raise LabError("--share: Debian's cloud kernels have no 9p file system to mount it with; "
                        f"take --guest-kernel {args.guest_kernel.removesuffix('-cloud')}")
     if args.topology == "local" and args.host_modules:
-        raise LabError("--host-modules needs --topology nested: "
+        raise LabError("--host-modules needs --topology nested or xen: "
                        "modules are loaded into the lab's host, never into this machine")
+    if args.topology == "xen" and args.guest_qemu_args:
+        raise LabError("--guest-qemu-args: no QEMU runs a guest of --topology xen")
     if len(args.command) == 1 and " " in args.command[0]:
         args.command = ["/bin/sh", "-c", args.command[0]]
     return args

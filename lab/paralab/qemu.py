@@ -14,9 +14,16 @@ CONFIG_SIZE = 64
 # memory-mapped PCI configuration could have costs 4 s in a nested guest. Linux leaves the HPET
 # ticking once it has better timers: 250 times a second QEMU would wake for nothing.
 FIRMWARE = "qboot.rom"
-KERNEL_ARGUMENTS = ("console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off pci=nommconf "
-                    "tsc=reliable no_timer_check cryptomgr.notests apparmor=0 audit=0 "
-                    "nmi_watchdog=0 8250.nr_uarts=1")
+ANY_KERNEL = ("loglevel=5 panic=-1 oops=panic mitigations=off tsc=reliable no_timer_check "
+              "cryptomgr.notests apparmor=0 audit=0 nmi_watchdog=0")
+KERNEL_ARGUMENTS = f"console=ttyS0 {ANY_KERNEL} pci=nommconf 8250.nr_uarts=1"
+
+# Xen is up as soon as possible, too, and says on the first serial port what it and dom0 have to say.
+XEN_ARGUMENTS = "console=com1 com1=115200,8n1 loglvl=warning bootscrub=0 spec-ctrl=no,eager-fpu"
+XEN_KERNEL_ARGUMENTS = f"console=hvc0 {ANY_KERNEL}"
+# What Xen cannot stand of an emulated processor: with XSAVE (or without eager-fpu) a domain's floating
+# point state changes while another runs; with SMAP dom0 crashes; with RDTSCP PVH guests stand still.
+XEN_EMULATED_CPU = "max,+svm,-smap,-rdtscp,-xsave"
 
 
 def queues(cpus):
@@ -43,11 +50,13 @@ class Vm:
     socket: str = ""                            # of paradiced; none: no device
     extra: list = field(default_factory=list)   # further arguments
     append: str = ""                            # further kernel arguments
+    xen: str = ""                               # the hypervisor that runs the kernel as its dom0
+    xen_append: str = ""                        # further arguments of Xen's
 
     def argv(self):
         """QEMU's arguments, without the program."""
         share = "on" if self.memory_share else "off"
-        cpu = "host" if self.accel == "kvm" else "max"
+        cpu = "host" if self.accel == "kvm" else XEN_EMULATED_CPU if self.xen else "max"
         accel = "tcg,thread=multi" if self.accel == "tcg" else self.accel
         backend = "memory-backend-memfd"
         if self.memory_anonymous:
@@ -56,16 +65,13 @@ class Vm:
         elif self.memory_folder:
             # A memfd is not aligned for huge pages, which spare a nested guest half of its boot.
             backend = f"memory-backend-file,mem-path={self.memory_folder},align=2M"
-        shares = f"lab.9p={','.join(self.shares)}" if self.shares else ""
         argv = [
             "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-            "-bios", FIRMWARE,
             "-accel", accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", self.memory,
             "-object", f"{backend},id=mem,size={self.memory},share={share}",
             "-machine", "q35,memory-backend=mem,smm=off,vmport=off,graphics=off,sata=off,"
-                        "smbus=off,hpet=off",
-            "-append", " ".join(f"{KERNEL_ARGUMENTS} {self.append} {shares}".split()),
-            "-kernel", self.kernel, "-initrd", self.initrd,
+                        f"smbus=off,hpet={'on' if self.xen else 'off'}",
+            *self._kernel_argv(),
             "-chardev", f"file,id=log,path={self.log},append={'on' if self.log_append else 'off'}",
             "-serial", "chardev:log",
             "-chardev", "stdio,id=agent,signal=off", "-device", "virtio-serial-pci",
@@ -83,3 +89,15 @@ class Vm:
                                 f"num_vqs={queues(self.cpus)},vq_size={QUEUE_SIZE},"
                                 f"config_size={CONFIG_SIZE}"]
         return argv + self.extra
+
+    def _kernel_argv(self):
+        """What is booted, and by which firmware."""
+        shares = f"lab.9p={','.join(self.shares)}" if self.shares else ""
+        words = XEN_KERNEL_ARGUMENTS if self.xen else KERNEL_ARGUMENTS
+        append = " ".join(f"{words} {self.append} {shares}".split())
+        if self.xen:
+            # Commas separate the modules that Xen finds.
+            modules = [f"{self.kernel} {append}", self.initrd]
+            return ["-kernel", self.xen, "-append", f"{XEN_ARGUMENTS} {self.xen_append}",
+                    "-initrd", ",".join(m.replace(",", ",,") for m in modules)]
+        return ["-bios", FIRMWARE, "-kernel", self.kernel, "-append", append, "-initrd", self.initrd]

@@ -10,7 +10,10 @@ from .guest import Guest
 from .host import LocalHost, NestedHost
 from .place import stop_machine_commands
 from .say import say, warn
+from .xenguest import XenGuest
+from .xenhost import XenHost
 
+KINDS = {"local": (LocalHost, Guest), "nested": (NestedHost, Guest), "xen": (XenHost, XenGuest)}
 SCRIPT_SECONDS = 60
 
 
@@ -42,8 +45,8 @@ class Session:
 
     def __init__(self, options, run):
         self.options, self.run_folder = options, run
-        kind = LocalHost if options.topology == "local" else NestedHost
-        self.host = kind(options, run)
+        host_kind, self.guest_kind = KINDS[options.topology]
+        self.host = host_kind(options, run)
         self.guests = []
 
     async def go(self):
@@ -56,7 +59,7 @@ class Session:
             files["modules/paradice.ko"] = module = built.guest_module(guest_kernel.release)
             self.module_needs = built.module_needs(module)
         initrd = self.run_folder.tmp / "guest.cpio"
-        initramfs.write(guest_kernel, files, initrd)
+        initramfs.write(guest_kernel, files, initrd, self.guest_kind.drivers)
         await self.host.start(guest_kernel, initrd)
         for script in options.host_run:
             say(f"on the host: {script}")
@@ -84,7 +87,7 @@ class Session:
 
     async def _run_in_guests(self, guest_kernel):
         options = self.options
-        self.guests = [Guest(options, self.run_folder, self.host, n + 1, self.module_needs)
+        self.guests = [self.guest_kind(options, self.run_folder, self.host, n + 1, self.module_needs)
                        for n in range(options.guests)]
         say(f"booting {len(self.guests)} guest(s): Linux {guest_kernel.release} "
             f"({self.host.accel})")
@@ -129,7 +132,7 @@ class Session:
         env = {
             "PARADICE_DAEMON_PIDS": " ".join(str(g.daemon.pid.result()) for g in self.guests
                                              if g.daemon),
-            "PARADICE_GUEST_PIDS": " ".join(str(g.place.vm.pid.result()) for g in self.guests),
+            "PARADICE_GUEST_PIDS": " ".join(str(g.vm_id) for g in self.guests),
             "PARADICE_RUN_DIR": self.host.sockets,
             "PARADICE_LOG_DIR": self.host.logs,
         }
@@ -147,7 +150,7 @@ class Session:
         try:
             for guest in self.guests:
                 await guest.save_dmesg()
-            if self.options.topology == "nested":
+            if self.options.topology != "local":
                 text = await self.host.place.output("dmesg", "reading the kernel log", timeout=60)
                 (self.run_folder.path / "host-dmesg.log").write_text(text)
         except LabError as error:
