@@ -353,7 +353,8 @@ int pd_xenbus_init(void)
 	if (!xen_domain())
 		return 0;
 	pd_xen_limit();
-	return xenbus_register_frontend(&pd_front_driver);
+	/* without an owner: xenbus would not let the module go for as long as there is a device */
+	return __xenbus_register_frontend(&pd_front_driver, NULL, KBUILD_MODNAME);
 }
 
 void pd_xenbus_exit(void)
