@@ -15,15 +15,19 @@
 #define PD_FRONT_PAUSE (2 * HZ)
 #define PD_FRONT_PAUSE_MAX (60 * HZ)
 
+/* how long who loads the module waits for a back-end that does not offer anything yet */
+#define PD_FRONT_GRACE (3 * HZ)
+
 /**
  * struct pd_front - a device
  * @xdev: of xenbus
  * @work: does what @backend demands; nothing else does, but removal and suspend after they ended it
- * @lock: protects the next four
+ * @lock: protects the next five
  * @backend: its state, as last heard
  * @x: the connection, or NULL
  * @connected: both sides have said so
  * @pause: how long to wait before the next attempt
+ * @grace: how long to wait before the device is said to be closed; 0 once it was
  * @ready: and the host's devices are there
  */
 struct pd_front {
@@ -34,6 +38,7 @@ struct pd_front {
 	struct pd_xen *x;
 	bool connected;
 	unsigned long pause;
+	unsigned long grace;
 	bool ready;
 };
 
@@ -203,9 +208,10 @@ static void pd_front_work(struct work_struct *work)
 	spin_lock(&f->lock);
 	state = f->backend;
 	over = pd_front_over(f, state);
+	f->grace = 0;
 	spin_unlock(&f->lock);
 
-	/* without a connection, too: who loads the module shall not wait for one */
+	/* without a connection, too: who loads the module shall not wait for one for long */
 	if (over || (!f->x && state != XenbusStateInitWait))
 		pd_front_close(f, false);
 	if (state == XenbusStateInitWait && !f->x)
@@ -225,7 +231,7 @@ static void pd_front_backend_changed(struct xenbus_device *xdev, enum xenbus_sta
 	unsigned long pause;
 
 	spin_lock(&f->lock);
-	pause = state == XenbusStateInitWait ? f->pause : 0;
+	pause = state == XenbusStateInitWait ? f->pause : f->grace;
 	f->backend = state;
 	if (f->x && pd_front_over(f, state)) {
 		x = f->x;
@@ -256,11 +262,12 @@ static int pd_front_probe(struct xenbus_device *xdev, const struct xenbus_device
 		return -ENOMEM;
 	f->xdev = xdev;
 	f->backend = XenbusStateUnknown;
+	f->grace = PD_FRONT_GRACE;
 	spin_lock_init(&f->lock);
 	INIT_DELAYED_WORK(&f->work, pd_front_work);
 	dev_set_drvdata(&xdev->dev, f);
-	/* what state the back-end is in will be told next */
-	return 0;
+	/* the back-end's state will be told next; it may still be ending an earlier connection */
+	return xenbus_switch_state(xdev, XenbusStateInitialising);
 }
 
 /* ends the connection while the back-end, if it is there, still works; may sleep */
@@ -353,7 +360,8 @@ int pd_xenbus_init(void)
 	if (!xen_domain())
 		return 0;
 	pd_xen_limit();
-	return xenbus_register_frontend(&pd_front_driver);
+	/* without an owner: xenbus would not let the module go for as long as there is a device */
+	return __xenbus_register_frontend(&pd_front_driver, NULL, KBUILD_MODNAME);
 }
 
 void pd_xenbus_exit(void)
