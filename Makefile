@@ -5,7 +5,7 @@ BUILD := build
 KERNELS := 6.1 6.12 7
 PYTEST_ARGS ?=
 
-.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-debug-classes check-fresh bench check-fuzz check-tsan check-vm check-classes check-faults fuzz soak lint format clean
+.PHONY: all setup user modules demo check check-fast check-attacks check-debug check-xen check-debug-classes check-fresh bench check-fuzz check-tsan check-vm check-classes check-faults fuzz soak lint format clean
 
 all: user modules
 
@@ -49,8 +49,12 @@ check-tsan: setup
 
 # In VMs, as many tests at once as there are processors; each boots VMs of its own.
 check-vm: user modules
-	@/usr/bin/python3 -m pytest tests/vm -m "not attacks and not debug" -n auto --maxprocesses 4 --dist loadgroup \
+	@/usr/bin/python3 -m pytest tests/vm -m "not attacks and not debug and not xen" -n auto --maxprocesses 4 --dist loadgroup \
 		$(PYTEST_ARGS)
+
+# The same on Xen, in PV and PVH guests, and what only Xen has.
+check-xen: user modules
+	@/usr/bin/python3 -m pytest tests/vm/test_xen.py -n auto --maxprocesses 4 --dist loadscope $(PYTEST_ARGS)
 
 # The programs that people use, class by class, on the host and in a guest. CLASSES_ARGS: see --help.
 check-classes: user modules

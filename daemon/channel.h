@@ -79,6 +79,7 @@ enum channel_type {
  * @gid: likewise
  * @rules: given by the administrator
  * @allow_pfnmap: show device memory that old kernels' KVM cannot
+ * @xen: it is a domain of Xen's, whose VMM paradice-xen plays
  * @weak: defences that a build for tests leaves out (weak.h), else 0
  */
 struct worker_settings {
@@ -94,6 +95,7 @@ struct worker_settings {
 	uid_t uid;
 	gid_t gid;
 	bool allow_pfnmap;
+	bool xen;
 	uint32_t weak;
 	struct rules_given rules;
 };

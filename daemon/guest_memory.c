@@ -2,6 +2,7 @@
 #include "guest_memory.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "grants.h"
 #include "log.h"
 #include "weak.h"
 
@@ -33,14 +35,17 @@ struct guest_memory {
 	uint32_t next_id;
 	int gone[MAX_GONE];
 	unsigned int ngone;
+	struct grants grants;
 };
 
 struct guest_memory *gmem_create(void)
 {
 	struct guest_memory *g = calloc(1, sizeof(*g));
 
-	if (g)
+	if (g) {
 		pthread_rwlock_init(&g->lock, NULL);
+		g->grants.fd = -1;
+	}
 	return g;
 }
 
@@ -60,17 +65,22 @@ void gmem_destroy(struct guest_memory *g)
 		unmap_region(&g->regions[i]);
 	for (unsigned int i = 0; i < g->ngone; i++)
 		close(g->gone[i]);
+	if (g->grants.fd >= 0)
+		close(g->grants.fd);
 	pthread_rwlock_destroy(&g->lock);
 	free(g);
 }
 
 /* 1: RAM; 0: something else, to be left out; negative: refused */
-static int judge(const struct vhost_region *r, int fd, struct stat *st)
+static int judge(const struct guest_memory *g, const struct vhost_region *r, int fd,
+		 struct stat *st)
 {
 	struct statfs fs;
 
 	if (fstat(fd, st) || fstatfs(fd, &fs))
 		return -errno;
+	if (grants_are_file(&g->grants, st))
+		return 1;
 	if (!S_ISREG(st->st_mode))
 		return 0;
 	if (fs.f_type == HUGETLBFS_MAGIC) {
@@ -145,7 +155,7 @@ int gmem_set_table(struct guest_memory *g, const struct vhost_memory *table, con
 		const struct vhost_region *r = &table->regions[used];
 		struct region *old;
 		struct stat st;
-		int rc = judge(r, fds[used], &st);
+		int rc = judge(g, r, fds[used], &st);
 
 		if (rc < 0) {
 			err = rc;
@@ -259,7 +269,9 @@ int gmem_frames(struct guest_memory *g, uint64_t frame, uint32_t count, struct g
 	uint64_t gpa = frame << PD_PAGE_SHIFT;
 	int err = -EFAULT;
 
-	if (gpa >> PD_PAGE_SHIFT != frame || !count)
+	if (gmem_has_grants(g))
+		return grants_map(&g->grants, frame, out);
+	if (gpa >> PD_PAGE_SHIFT != frame || !count || count > INT_MAX)
 		return -EFAULT;
 	pthread_rwlock_rdlock(&g->lock);
 	for (unsigned int i = 0; i < g->nregions; i++) {
@@ -270,10 +282,42 @@ int gmem_frames(struct guest_memory *g, uint64_t frame, uint32_t count, struct g
 			out->region = r->id;
 			out->fd = r->fd;
 			out->offset = r->r.mmap_offset + at;
-			err = 0;
+			err = (int)count;
 			break;
 		}
 	}
 	pthread_rwlock_unlock(&g->lock);
 	return err;
+}
+
+void gmem_frames_mapped(struct guest_memory *g, const struct guest_extent *e, unsigned int n)
+{
+	for (unsigned int i = 0; gmem_has_grants(g) && i < n; i++)
+		grants_mapped(&g->grants, &e[i]);
+}
+
+void gmem_set_grants(struct guest_memory *g, int fd, uint32_t domid)
+{
+	pthread_rwlock_wrlock(&g->lock);
+	if (g->grants.fd >= 0)
+		close(g->grants.fd);
+	g->grants.fd = fd;
+	g->grants.domid = domid;
+	g->grants.region = ++g->next_id;
+	pthread_rwlock_unlock(&g->lock);
+}
+
+bool gmem_has_grants(const struct guest_memory *g)
+{
+	return g->grants.fd >= 0;
+}
+
+bool gmem_is_grant(const struct guest_memory *g, uint64_t addr, uint64_t len)
+{
+	return gmem_has_grants(g) && grants_name(addr, len);
+}
+
+int gmem_grant_copy(struct guest_memory *g, uint64_t addr, void *buf, uint64_t len, bool to_guest)
+{
+	return grants_copy(&g->grants, addr, buf, len, to_guest);
 }

@@ -41,7 +41,20 @@ void *gmem_gpa(struct guest_memory *g, uint64_t gpa, uint64_t *avail);
 /* Where the VMM's address @uva lies, when @len bytes of RAM are there; else NULL. */
 void *gmem_uva(struct guest_memory *g, uint64_t uva, uint64_t len);
 
-/* For mirrors: the file behind @count frames; 0 or -EFAULT. */
+/* For mirrors: see struct mirror_env. */
 int gmem_frames(struct guest_memory *g, uint64_t frame, uint32_t count, struct guest_extent *out);
+void gmem_frames_mapped(struct guest_memory *g, const struct guest_extent *e, unsigned int n);
+
+/*
+ * From now on the guest is a domain of Xen's: frames are references of grants by @domid, and regions
+ * are pages that it granted, mapped through @fd (/dev/xen/gntdev, taken over).
+ */
+void gmem_set_grants(struct guest_memory *g, int fd, uint32_t domid);
+bool gmem_has_grants(const struct guest_memory *g);
+
+/* True when @len bytes at @addr are named by a grant (xen.h), for gmem_grant_copy(). */
+bool gmem_is_grant(const struct guest_memory *g, uint64_t addr, uint64_t len);
+/* Copies such bytes; 0 or -EFAULT. */
+int gmem_grant_copy(struct guest_memory *g, uint64_t addr, void *buf, uint64_t len, bool to_guest);
 
 #endif

@@ -17,7 +17,8 @@ struct kept {
 
 /* In the order of a set-up: first what concerns all, then each ring's own. */
 static const uint32_t global[] = { VHOST_SET_FEATURES, VHOST_SET_PROTOCOL_FEATURES,
-				   VHOST_SET_BACKEND_REQ_FD, VHOST_SET_MEM_TABLE };
+				   VHOST_SET_BACKEND_REQ_FD, VHOST_XEN_GRANTS,
+				   VHOST_SET_MEM_TABLE };
 static const uint32_t ring[] = {
 	VHOST_SET_VRING_NUM,  VHOST_SET_VRING_BASE, VHOST_SET_VRING_ADDR,
 	VHOST_SET_VRING_CALL, VHOST_SET_VRING_KICK, VHOST_SET_VRING_ENABLE

@@ -74,8 +74,9 @@ struct mirror_op {
 /**
  * struct mirror_env - what mirrors need of the worker
  * @ctx: handed back to the functions below
- * @frames: finds @count frames from @frame; 0, or -EFAULT when they are not all guest RAM of one
- *	region
+ * @frames: finds where frames from @frame lie, @count of them at most; how many lie there in a row, at
+ *	least one, or -EFAULT when they are not all guest RAM of one region
+ * @frames_mapped: what @frames found has been mapped, or will not be; NULL where that need not be told
  * @fault: the driver touches @addr, for which no page is known; the worker asks the guest and
  *	calls mirror_fault_done() later. Must not block. Called from the mirrors' fault thread.
  *	Returns false when nobody can be asked: the driver gets EFAULT.
@@ -88,6 +89,7 @@ struct mirror_op {
 struct mirror_env {
 	void *ctx;
 	int (*frames)(void *ctx, uint64_t frame, uint32_t count, struct guest_extent *out);
+	void (*frames_mapped)(void *ctx, const struct guest_extent *e, unsigned int n);
 	bool (*fault)(void *ctx, struct mirror_op *op, uint64_t addr, bool write);
 	void (*died)(void *ctx, struct mirror *m);
 	int uffd_dev;

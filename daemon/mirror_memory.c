@@ -246,42 +246,92 @@ static int region_fd(struct mirror *m, const struct guest_extent *e)
 	return MIRROR_FD_FIRST_FREE + m->nregions - 1;
 }
 
+/* A run of pages that lies in a row in the file behind it. */
+struct piece {
+	uint64_t addr;
+	uint64_t len;
+	int prot;
+	int fd;
+};
+
+/* Maps @n pieces; by map_lock. */
+static int map_pieces(struct mirror *m, const struct piece *p, const struct guest_extent *e,
+		      unsigned int n)
+{
+	struct mirror_env *env = &m->pool->env;
+	struct pd_range lost[MIRROR_REQ_MAX_CALLS];
+	unsigned int k = 0;
+	uint64_t bytes = 0;
+	int ret;
+
+	for (unsigned int i = 0; i < n; i++) {
+		mirror_replaced(m, p[i].addr, p[i].len);
+		mirror_add(m->mapper, &k, SYS_mmap, p[i].addr, p[i].len, p[i].prot,
+			   MAP_SHARED | MAP_FIXED, p[i].fd, e[i].offset)
+			->flags = MIRROR_CALL_STOP;
+		lost[i] = (struct pd_range){ p[i].addr, p[i].len };
+		bytes += p[i].len;
+	}
+	ret = mirror_run_mapper(m, k);
+	if (env->frames_mapped) {
+		env->frames_mapped(env->ctx, e, n);
+		/* a grant that cannot be mapped leaves nothing at all at its address */
+		if (ret == -EREMOTEIO && reserve_locked(m, lost, n))
+			return -EIO;
+	}
+	if (ret == -EREMOTEIO)
+		return -ENOMEM;
+	COUNT(m->pool, pages_mapped, bytes / PD_PAGE_SIZE);
+	return ret;
+}
+
 /* by map_lock */
 static int show(struct mirror *m, const struct pd_pages *pages, unsigned int n)
 {
 	struct mirror_env *env = &m->pool->env;
 	struct guest_extent e[MIRROR_REQ_MAX_CALLS];
-	int fds[MIRROR_REQ_MAX_CALLS];
+	struct piece p[MIRROR_REQ_MAX_CALLS];
 	unsigned int k = 0;
-	uint64_t count = 0;
-	int ret;
+	int ret = 0;
 
-	for (unsigned int i = 0; i < n; i++) {
-		if (!mirror_range_ok(m, pages[i].addr, (uint64_t)pages[i].count * PD_PAGE_SIZE))
-			return -EINVAL;
-		ret = env->frames(env->ctx, pages[i].frame, pages[i].count, &e[i]);
-		if (ret)
-			return ret;
-		/* may use the mapper's slot itself */
-		fds[i] = region_fd(m, &e[i]);
-		if (fds[i] < 0)
-			return fds[i];
-		mirror_replaced(m, pages[i].addr, (uint64_t)pages[i].count * PD_PAGE_SIZE);
-	}
 	for (unsigned int i = 0; i < n; i++) {
 		bool write = pages[i].flags & PD_PAGES_WRITE || WEAK(PAGES);
-		int prot = PROT_READ | (write ? PROT_WRITE : 0);
+		uint32_t done = 0;
 
-		mirror_add(m->mapper, &k, SYS_mmap, pages[i].addr,
-			   (uint64_t)pages[i].count * PD_PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED,
-			   fds[i], e[i].offset)
-			->flags = MIRROR_CALL_STOP;
-		count += pages[i].count;
+		if (!mirror_range_ok(m, pages[i].addr, (uint64_t)pages[i].count * PD_PAGE_SIZE)) {
+			ret = -EINVAL;
+			break;
+		}
+		while (done < pages[i].count) {
+			ret = env->frames(env->ctx, pages[i].frame + done, pages[i].count - done,
+					  &e[k]);
+			if (ret < 0)
+				goto out;
+			p[k].addr = pages[i].addr + (uint64_t)done * PD_PAGE_SIZE;
+			p[k].len = (uint64_t)ret * PD_PAGE_SIZE;
+			p[k].prot = PROT_READ | (write ? PROT_WRITE : 0);
+			done += (uint32_t)ret;
+			/* may use the mapper's slot itself */
+			p[k].fd = region_fd(m, &e[k]);
+			ret = p[k].fd < 0 ? p[k].fd : 0;
+			k++;
+			if (ret)
+				goto out;
+			if (k == MIRROR_REQ_MAX_CALLS) {
+				ret = map_pieces(m, p, e, k);
+				k = 0;
+				if (ret)
+					goto out;
+			}
+		}
 	}
-	ret = mirror_run_mapper(m, k);
-	if (ret == -EREMOTEIO)
-		return -ENOMEM;
-	COUNT(m->pool, pages_mapped, count);
+	if (!ret && k) {
+		ret = map_pieces(m, p, e, k);
+		k = 0;
+	}
+out:
+	if (k && env->frames_mapped)
+		env->frames_mapped(env->ctx, e, k);
 	return ret;
 }
 
@@ -312,13 +362,8 @@ int mirror_update(struct mirror *m, const struct pd_range *drops, unsigned int n
 		else
 			COUNT(m->pool, pages_dropped, dropped);
 	}
-	for (unsigned int i = 0; !ret && i < npages; i += MIRROR_REQ_MAX_CALLS) {
-		unsigned int k = npages - i;
-
-		if (k > MIRROR_REQ_MAX_CALLS)
-			k = MIRROR_REQ_MAX_CALLS;
-		ret = show(m, pages + i, k);
-	}
+	if (!ret)
+		ret = show(m, pages, npages);
 	/*
 	 * Threads may sleep in a touch of a page that is there now. (MAP_FIXED does not wake them.)
 	 * Those whose fault went to the guest are woken by mirror_fault_done(), too.

@@ -18,6 +18,7 @@
 enum {
 	OPT_VM = 1,
 	OPT_SOCKET,
+	OPT_XEN,
 	OPT_DEVICE,
 	OPT_QUEUES,
 	OPT_WINDOW,
@@ -29,6 +30,7 @@ enum {
 	OPT_STATS,
 	OPT_USER,
 	OPT_ALLOW_PFNMAP,
+	OPT_ALLOW_PV,
 	OPT_ONCE,
 	OPT_CONTROL,
 	OPT_CGROUP,
@@ -41,6 +43,7 @@ enum {
 static const struct option long_options[] = {
 	{ "vm", required_argument, NULL, OPT_VM },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "xen", required_argument, NULL, OPT_XEN },
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "window", required_argument, NULL, OPT_WINDOW },
@@ -52,6 +55,7 @@ static const struct option long_options[] = {
 	{ "stats", required_argument, NULL, OPT_STATS },
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "allow-pfnmap", no_argument, NULL, OPT_ALLOW_PFNMAP },
+	{ "allow-pv", no_argument, NULL, OPT_ALLOW_PV },
 	{ "once", no_argument, NULL, OPT_ONCE },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "cgroup", required_argument, NULL, OPT_CGROUP },
@@ -63,12 +67,14 @@ static const struct option long_options[] = {
 };
 
 static const char help_text[] =
-	"Usage: paradiced [OPTION]... --vm NAME --socket PATH --device PATH[,OPTION]... [--vm ...]\n"
+	"Usage: paradiced [OPTION]... --vm NAME --socket PATH|--xen DOMAIN --device PATH[,OPTION]...\n"
+	"                 [--vm ...]\n"
 	"Shares device files of this machine with virtual machines.\n"
 	"\n"
 	"For each VM:\n"
 	"  --vm NAME           begins a VM's options; those before the first --vm are defaults\n"
 	"  --socket PATH       the vhost-user socket that the VMM connects to\n"
+	"  --xen DOMAIN        or: the VM is a domain of Xen's, by name or number\n"
 	"  --device PATH[,as=/dev/NAME][,ro][,exclusive][,caps=CAP[+CAP]][,cache=wb|wc|uc][,open=manager|mirror]\n"
 	"                      shares PATH, under another name, for reading only, with no other VM\n"
 	"                      while one has it open, with capabilities for its callers, with\n"
@@ -91,6 +97,8 @@ static const char help_text[] =
 	"  --stats FILE        writes counts there, as JSON, when the VM has gone\n"
 	"  --allow-pfnmap      for VMs without KVM: show device memory that KVM before Linux 6.13\n"
 	"                      could not\n"
+	"  --allow-pv          for --xen where this domain is PV: serve devices whose drivers pin no memory\n"
+	"                      of programs; others harm this domain's kernel (docs/xen.md)\n"
 	"\n"
 	"For all:\n"
 	"  --once              ends when the first VM has gone\n"
@@ -335,24 +343,30 @@ static struct vm_option *add_vm(struct options *o, const struct vm_option *defau
 	return vm;
 }
 
+static bool same(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b);
+}
+
 static void check(const struct options *o)
 {
 	if (!o->nvms)
-		usage("no VM given: --vm NAME --socket PATH --device PATH");
+		usage("no VM given: --vm NAME --socket PATH --device PATH (or --xen DOMAIN)");
 	for (unsigned int i = 0; i < o->nvms; i++) {
 		const struct vm_option *vm = &o->vms[i];
 
-		if (!vm->socket)
-			usage("VM '%s' has no --socket", vm->name);
-		if (strlen(vm->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		if (!vm->socket == !vm->xen)
+			usage("VM '%s' has %s --socket %s --xen", vm->name, vm->xen ? "both" : "no",
+			      vm->xen ? "and" : "and no");
+		if (vm->socket && strlen(vm->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 			usage("VM '%s': --socket: '%s' is too long (107 characters at most)",
 			      vm->name, vm->socket);
 		if (!vm->ndevices)
 			usage("VM '%s' has no --device", vm->name);
 		for (unsigned int k = 0; k < i; k++)
-			if (!strcmp(o->vms[k].socket, vm->socket))
-				usage("VMs '%s' and '%s' have the same --socket", o->vms[k].name,
-				      vm->name);
+			if (same(o->vms[k].socket, vm->socket) || same(o->vms[k].xen, vm->xen))
+				usage("VMs '%s' and '%s' have the same --%s", o->vms[k].name,
+				      vm->name, vm->xen ? "xen" : "socket");
 	}
 }
 
@@ -376,7 +390,7 @@ void options_parse(int argc, char **argv, struct options *o)
 	*o = (struct options){ .control = must(strdup(CONTROL_DEFAULT)), .level = LOG_INFO };
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
-		bool of_vm = c == OPT_SOCKET || c == OPT_DEVICE || c == OPT_STATS;
+		bool of_vm = c == OPT_SOCKET || c == OPT_XEN || c == OPT_DEVICE || c == OPT_STATS;
 
 		if (of_vm && vm == &defaults)
 			usage("%s belongs to a VM: give --vm NAME before it", argv[optind - 2]);
@@ -386,6 +400,9 @@ void options_parse(int argc, char **argv, struct options *o)
 			break;
 		case OPT_SOCKET:
 			vm->socket = must(strdup(optarg));
+			break;
+		case OPT_XEN:
+			vm->xen = must(strdup(optarg));
 			break;
 		case OPT_DEVICE:
 			device(optarg, vm);
@@ -419,6 +436,9 @@ void options_parse(int argc, char **argv, struct options *o)
 			break;
 		case OPT_ALLOW_PFNMAP:
 			vm->allow_pfnmap = true;
+			break;
+		case OPT_ALLOW_PV:
+			vm->allow_pv = true;
 			break;
 		case OPT_ONCE:
 			o->once = true;

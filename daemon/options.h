@@ -42,13 +42,17 @@ struct device_option {
 
 /**
  * struct vm_option - one --vm with all that belongs to it
+ * @socket: where its VMM connects; NULL for a domain of Xen's
+ * @xen: that domain, by name or number, else NULL
  * @rules: "fd-in=" and "fd-out=" of all its devices
  * @memory_max: bytes that its processes may use, 0: any
+ * @allow_pv: serve a domain of Xen's though our own is PV
  * @user_given: @uid and @gid come from --user
  */
 struct vm_option {
 	char *name;
 	char *socket;
+	char *xen;
 	char *stats;
 	uint32_t queues;
 	uint32_t max_inflight;
@@ -58,6 +62,7 @@ struct vm_option {
 	uint64_t window_size;
 	uint64_t memory_max;
 	bool allow_pfnmap;
+	bool allow_pv;
 	bool user_given;
 	uid_t uid;
 	gid_t gid;

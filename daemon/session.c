@@ -24,6 +24,13 @@ static int frames(void *ctx, uint64_t frame, uint32_t count, struct guest_extent
 	return gmem_frames(w->mem, frame, count, out);
 }
 
+static void frames_mapped(void *ctx, const struct guest_extent *e, unsigned int n)
+{
+	struct worker *w = ctx;
+
+	gmem_frames_mapped(w->mem, e, n);
+}
+
 static bool fault(void *ctx, struct mirror_op *op, uint64_t addr, bool write)
 {
 	struct request *r = (struct request *)((char *)op - offsetof(struct request, mop));
@@ -38,6 +45,7 @@ int session_begin(struct worker *w)
 	struct mirror_env env = {
 		.ctx = w,
 		.frames = frames,
+		.frames_mapped = gmem_has_grants(w->mem) ? frames_mapped : NULL,
 		.fault = fault,
 		.uffd_dev = w->uffd,
 		.program = w->program,

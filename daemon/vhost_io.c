@@ -65,7 +65,7 @@ int vhost_read(int fd, struct vhost_message *msg, int *fds, unsigned int *nfds)
 	return 1;
 }
 
-int vhost_write(int fd, const struct vhost_message *msg, int pass)
+int vhost_write(int fd, const struct vhost_message *msg, const int *fds, unsigned int nfds)
 {
 	struct iovec iov[2] = {
 		{ .iov_base = (void *)&msg->head, .iov_len = sizeof(msg->head) },
@@ -75,7 +75,7 @@ int vhost_write(int fd, const struct vhost_message *msg, int pass)
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
 	size_t left = sizeof(msg->head) + msg->head.size;
 
-	pass_put(&mh, &control, &pass, pass >= 0);
+	pass_put(&mh, &control, fds, nfds);
 	while (left) {
 		ssize_t n = sendmsg(fd, &mh, MSG_NOSIGNAL);
 

@@ -26,10 +26,10 @@ int vhost_read(int fd, struct vhost_message *msg, int *fds, unsigned int *nfds);
 
 /**
  * vhost_write() - sends a message with the payload's size from its head
- * @pass: descriptor to pass, or -1
+ * @fds: descriptors to pass, which stay the caller's
  *
  * Return: 0 or a negative errno.
  */
-int vhost_write(int fd, const struct vhost_message *msg, int pass);
+int vhost_write(int fd, const struct vhost_message *msg, const int *fds, unsigned int nfds);
 
 #endif

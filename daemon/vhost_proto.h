@@ -42,6 +42,11 @@ enum vhost_request {
 	VHOST_RESET_DEVICE = 34,
 	VHOST_GET_SHARED_OBJECT = 41,
 	VHOST_GET_SHMEM_CONFIG = 44,
+	/*
+	 * Not of the standard, from paradice-xen: the guest is the domain @state.index, its regions and pages
+	 * are mapped through the descriptor that comes along, /dev/xen/gntdev. Before SET_MEM_TABLE.
+	 */
+	VHOST_XEN_GRANTS = 0x50440001,
 };
 
 enum vhost_backend_request {

@@ -310,6 +310,12 @@ static int serve(struct worker *w, struct vhost_message *msg, int *fds, unsigned
 	case VHOST_GET_SHARED_OBJECT:
 		memset(&msg->u, 0, sizeof(msg->u)); /* there are none */
 		return 1;
+	case VHOST_XEN_GRANTS:
+		if (!w->s.xen || nfds != 1 || msg->u.state.index > UINT16_MAX)
+			return -EINVAL;
+		gmem_set_grants(w->mem, fds[0], msg->u.state.index);
+		fds[0] = -1;
+		return 0;
 	case VHOST_SET_MEM_TABLE:
 		return set_mem_table(w, &msg->u.memory, fds, nfds);
 	case VHOST_SET_BACKEND_REQ_FD:
@@ -471,7 +477,7 @@ bool vhost_user_serve(struct worker *w)
 		msg.head.size = sizeof(msg.u.u64);
 	}
 	msg.head.flags = VHOST_VERSION | VHOST_FLAG_REPLY;
-	err = vhost_write(w->conn, &msg, -1);
+	err = vhost_write(w->conn, &msg, NULL, 0);
 	w->state->serving = 0;
 	if (err)
 		log_error("the VMM's connection: %s", strerror(-err));

@@ -116,7 +116,8 @@ static const char *add_segment(struct guest_memory *g, struct vq_chain *c,
 	if (!d->len)
 		return "a descriptor of length 0";
 	/* pieces that cross from one region to the next are found out when they are copied */
-	if (!WEAK(RAM) && (d->addr + d->len < d->addr || !gmem_gpa(g, d->addr, &avail)))
+	if (!WEAK(RAM) && !gmem_is_grant(g, d->addr, d->len) &&
+	    (d->addr + d->len < d->addr || !gmem_gpa(g, d->addr, &avail)))
 		return "a descriptor that is not in the guest's memory";
 	c->seg[c->nread + c->nwrite] = (struct vq_segment){ .gpa = d->addr, .len = d->len };
 	if (d->flags & VRING_DESC_F_WRITE) {
@@ -318,6 +319,13 @@ static int copy(struct guest_memory *g, const struct vq_segment *seg, unsigned i
 		}
 		left = seg[i].len - offset < len ? seg[i].len - offset : len;
 		offset = 0;
+		if (gmem_is_grant(g, at, left)) {
+			if (gmem_grant_copy(g, at, buf, left, to_guest))
+				return -EFAULT;
+			buf += left;
+			len -= left;
+			continue;
+		}
 		while (left) {
 			uint64_t n;
 			char *p = gmem_gpa(g, at, &n);

@@ -28,6 +28,7 @@
 #include "vm_state.h"
 #include "weak.h"
 #include "worker.h"
+#include "xen_adapter.h"
 
 /*
  * Each VM's processes have a user id of their own, from a range that no distribution gives out,
@@ -40,6 +41,28 @@
 #define DEATHS_SECONDS 60
 
 static uint32_t next_device_id = 1;
+
+/* Opens the place where connections come in; 0, or -1 with the reason logged. */
+static int listen_for(struct vm *vm)
+{
+	const struct vm_option *o = vm->o;
+	char why[256];
+
+	if (o->xen) {
+		vm->listener = xen_adapter_start(o, &vm->adapter);
+		if (vm->listener < 0)
+			return -1;
+		log_info("ready: %s: Xen's domain %s", o->name, o->xen);
+		return 0;
+	}
+	vm->listener = listener_open(o->socket, 0660, why);
+	if (vm->listener < 0) {
+		log_error("VM '%s': --socket: %s", o->name, why);
+		return -1;
+	}
+	log_info("ready: %s: %s", o->name, o->socket);
+	return 0;
+}
 
 int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
 {
@@ -81,18 +104,14 @@ int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
 		vm->devices[i].id = next_device_id++;
 		vm->devices[i].rdev = makedev(info.wire.major, info.wire.minor);
 	}
-	vm->listener = listener_open(o->socket, 0660, why);
-	if (vm->listener < 0) {
-		log_error("VM '%s': --socket: %s", o->name, why);
-		return -1;
-	}
-	log_info("ready: %s: %s", o->name, o->socket);
-	return 0;
+	return listen_for(vm);
 }
 
 void vm_close(struct vm *vm)
 {
-	if (vm->listener >= 0) {
+	if (vm->listener >= 0 && vm->o->xen) {
+		xen_adapter_stop(vm->listener, vm->adapter);
+	} else if (vm->listener >= 0) {
 		close(vm->listener);
 		unlink(vm->o->socket);
 	}
@@ -174,7 +193,8 @@ static int send_start(struct vm *vm, const struct host *host)
 	msg.u.start.spin_us = vm->o->spin_us;
 	msg.u.start.max_files = vm->o->max_files;
 	msg.u.start.max_processes = vm->o->max_processes;
-	msg.u.start.window_size = vm->o->window_size;
+	msg.u.start.window_size = vm->o->xen ? 0 : vm->o->window_size;
+	msg.u.start.xen = vm->o->xen;
 	msg.u.start.keep_caps = keep_caps(vm->o);
 	msg.u.start.uid = vm->uid;
 	msg.u.start.gid = vm->gid;
@@ -279,6 +299,39 @@ static void forget_connection(struct vm *vm)
 	vm->keep = NULL;
 }
 
+/* Something that happens too often: false. */
+static bool count_death(struct vm *vm)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec - vm->last_death > DEATHS_SECONDS)
+		vm->deaths = 0;
+	vm->last_death = now.tv_sec;
+	return ++vm->deaths <= DEATHS;
+}
+
+/* A connection of the VM's, or negative. */
+static int take_connection(struct vm *vm)
+{
+	int conn;
+
+	if (!vm->o->xen)
+		return accept4(vm->listener, NULL, NULL, SOCK_CLOEXEC);
+	conn = xen_adapter_accept(vm->o, vm->listener, vm->adapter);
+	if (conn != -ECONNRESET && conn != -ENXIO)
+		return conn;
+	close(vm->listener);
+	vm->listener = -1;
+	if (conn == -ENXIO || !count_death(vm) || listen_for(vm)) {
+		log_error(
+			"VM '%s': is not served any more; start paradiced anew when that is mended",
+			vm->o->name);
+		vm->ended = true;
+	}
+	return conn;
+}
+
 void vm_accept(struct vm *vm, const struct host *host)
 {
 	int err;
@@ -287,11 +340,11 @@ void vm_accept(struct vm *vm, const struct host *host)
 		if (!vm->waiting_logged)
 			log_warning(
 				"VM '%s': a second VMM connects to %s; it waits until the first has gone",
-				vm->o->name, vm->o->socket);
+				vm->o->name, vm->o->xen ?: vm->o->socket);
 		vm->waiting_logged = true;
 		return;
 	}
-	vm->conn = accept4(vm->listener, NULL, NULL, SOCK_CLOEXEC);
+	vm->conn = take_connection(vm);
 	if (vm->conn < 0)
 		return;
 	vm->waiting_logged = false;
@@ -464,16 +517,11 @@ static void write_stats(const struct vm *vm)
 static bool replace_worker(struct vm *vm, const struct host *host)
 {
 	struct pollfd p = { .fd = vm->conn, .events = POLLRDHUP };
-	struct timespec now;
 	int err;
 
 	if (!keep_any(vm->keep) || poll(&p, 1, 0) != 0)
 		return false;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec - vm->last_death > DEATHS_SECONDS)
-		vm->deaths = 0;
-	vm->last_death = now.tv_sec;
-	if (++vm->deaths > DEATHS) {
+	if (!count_death(vm)) {
 		log_error("VM '%s': its workers die one after the other; the VMM is let go",
 			  vm->o->name);
 		return false;

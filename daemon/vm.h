@@ -29,7 +29,8 @@ struct vm_device {
 /**
  * struct vm - a VM
  * @o: as the administrator gave it
- * @listener: the listening socket
+ * @listener: the listening socket; for a domain of Xen's where xen_adapter.h has connections
+ * @adapter: then: the process that has them
  * @worker: process id of the worker, 0 without one
  * @pidfd: descriptor of it
  * @channel: to it
@@ -46,6 +47,7 @@ struct vm_device {
 struct vm {
 	const struct vm_option *o;
 	int listener;
+	pid_t adapter;
 	pid_t worker;
 	int pidfd;
 	int channel;

@@ -107,7 +107,7 @@ static int request(struct windows *ws, struct vhost_message *msg, int pass)
 	if (ws->fd < 0 || !ws->running)
 		return -EIO;
 	msg->head.flags = VHOST_VERSION | VHOST_FLAG_NEED_REPLY;
-	err = vhost_write(ws->fd, msg, pass);
+	err = vhost_write(ws->fd, msg, &pass, pass >= 0);
 	if (err)
 		return err;
 	err = vhost_read(ws->fd, msg, fds, &nfds);

@@ -81,6 +81,7 @@ struct pd_stats {
 	atomic_t known; /* of these: the host may touch them */
 	atomic_t stale; /* gone from the program, the host has not said that it let go of them */
 	atomic_t kept; /* gone from the program and from the host, a driver may still use them */
+	atomic_t held; /* gone from the program, the host still has them mapped */
 	atomic_t leaked; /* of hosts that were lost: never to be freed */
 	atomic_t bounce; /* pages of the kernel's own for its callers */
 	atomic_t windows;
@@ -181,6 +182,7 @@ struct pd_host {
 };
 
 void pd_host_init(struct pd_host *host, const struct pd_transport_ops *ops, struct device *parent);
+int pd_host_version(struct device *dev, u32 min, u32 max);
 int pd_host_start(struct pd_host *host);
 void pd_host_stop(struct pd_host *host);
 void pd_host_lose(struct pd_host *host, const char *why);
@@ -216,6 +218,7 @@ enum pd_req_state {
  * @resp: the answer, as the host writes it
  * @tail: what follows the answer, freed with the request; requests with lists have none
  * @tail_len: bytes that it can hold
+ * @room: what the transport needs for long lists, or for a long tail; NULL without
  * @inline_lists: the lists where they are short
  * @lists: the message's lists
  * @lists_len: bytes of them
@@ -230,6 +233,8 @@ enum pd_req_state {
  * @seq: place of the message in its address space's order
  * @sent: when it was, local_clock()
  * @found: its answer came while the task looked for it
+ * @starved: a page that it needs could not be shared
+ * @room_tries: how often others were given back for it
  * @vecs: buffers of a READ or WRITE; freed with the request
  * @nvecs: entries of @vecs
  * @fds: descriptors of an IOCTL; freed with the request
@@ -262,6 +267,7 @@ struct pd_request {
 	struct pd_resp resp;
 	void *tail;
 	size_t tail_len;
+	void *room;
 	u8 inline_lists[PD_REQ_INLINE];
 	void *lists;
 	size_t lists_len;
@@ -276,6 +282,8 @@ struct pd_request {
 	u64 seq;
 	u64 sent;
 	bool found;
+	bool starved;
+	u8 room_tries;
 	const struct pd_range *vecs;
 	unsigned int nvecs;
 	const struct pd_fd *fds;

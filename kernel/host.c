@@ -52,6 +52,17 @@ void pd_host_put(struct pd_host *host)
 	kref_put(&host->ref, pd_host_release);
 }
 
+/* can a host be talked to that speaks these versions of the protocol? 0 or -EPROTO */
+int pd_host_version(struct device *dev, u32 min, u32 max)
+{
+	if (min <= PD_VERSION && max >= PD_VERSION)
+		return 0;
+	dev_err(dev,
+		"the host speaks protocol versions %u to %u, this module %u: install paradice.ko and paradiced of one release\n",
+		min, max, PD_VERSION);
+	return -EPROTO;
+}
+
 /* greets the host and makes nodes for its devices; may sleep. 0 or a negative errno */
 int pd_host_start(struct pd_host *host)
 {

@@ -91,7 +91,7 @@ static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 	long ret;
 
 	/* what drivers may have pinned is protected, or nothing new is begun */
-	if (atomic_read(&pd_stats.kept) >= READ_ONCE(pd_kept_pages))
+	if (atomic_read(&pd_stats.kept) + atomic_read(&pd_stats.held) >= READ_ONCE(pd_kept_pages))
 		return -ENOMEM;
 	m = pd_file_enter(pf, false, true);
 	if (IS_ERR(m))

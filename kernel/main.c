@@ -53,7 +53,7 @@ static int __init pd_init(void)
 	ret = pd_event_init();
 	if (ret)
 		goto err_wq;
-	ret = pd_pages_init();
+	ret = pd_pins_init();
 	if (ret)
 		goto err_event;
 	ret = pd_node_init();
@@ -69,8 +69,13 @@ static int __init pd_init(void)
 	ret = pd_virtio_init();
 	if (ret)
 		goto err_stats;
+	ret = pd_xenbus_init();
+	if (ret)
+		goto err_virtio;
 	return 0;
 
+err_virtio:
+	pd_virtio_exit();
 err_stats:
 	pd_stats_exit();
 	pd_mm_shrinker_exit();
@@ -79,7 +84,7 @@ err_anon:
 err_node:
 	pd_node_exit();
 err_pages:
-	pd_pages_exit();
+	pd_pins_exit();
 err_event:
 	pd_event_exit();
 err_wq:
@@ -89,10 +94,12 @@ err_wq:
 
 static void __exit pd_exit(void)
 {
+	pd_xenbus_exit();
 	pd_virtio_exit();
 	pd_mm_shrinker_exit();
 	pd_stats_exit();
 	pd_event_exit();
+	pd_pins_stop();
 	/* what the last requests left to be done; it may leave some more itself */
 	drain_workqueue(pd_wq);
 	destroy_workqueue(pd_wq);
@@ -100,7 +107,7 @@ static void __exit pd_exit(void)
 	pd_node_exit();
 	mmu_notifier_synchronize();
 	rcu_barrier();
-	pd_pages_exit();
+	pd_pins_exit();
 }
 
 module_init(pd_init);

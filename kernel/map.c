@@ -303,7 +303,7 @@ static int pd_mmap_check(struct pd_file *pf, const struct vm_area_struct *vma)
 	if (!pf->host->windows.size) {
 		pr_warn_once(
 			PD_NAME
-			": mmap fails with ENODEV: the VMM has no shared memory region for this device (QEMU 11.1 has)\n");
+			": mmap fails with ENODEV: there is no shared memory region for this device (QEMU has one from 11.1 on, Xen none)\n");
 		return -ENODEV;
 	}
 	if ((vma->vm_flags & VM_WRITE) && !(vma->vm_flags & VM_MAYSHARE)) {

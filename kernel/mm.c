@@ -455,22 +455,28 @@ static unsigned long pd_mm_shrink_count(struct shrinker *s, struct shrink_contro
 	return atomic_read(&pd_stats.known) ?: SHRINK_EMPTY;
 }
 
-static unsigned long pd_mm_shrink_scan(struct shrinker *s, struct shrink_control *sc)
+/* takes up to @pages that the host may touch, of all address spaces in turn; how many */
+unsigned long pd_mm_shrink_all(unsigned long pages)
 {
 	unsigned long freed = 0;
 	unsigned int i, n = atomic_read(&pd_stats.mms) + 1; /* the kernel's */
 	struct pd_mm *m;
 
 	spin_lock(&pd_mm_list_lock);
-	for (i = 0; i < n && freed < sc->nr_to_scan; i++) {
+	for (i = 0; i < n && freed < pages; i++) {
 		m = list_first_entry_or_null(&pd_mm_list, struct pd_mm, link);
 		if (!m)
 			break;
 		list_move_tail(&m->link, &pd_mm_list);
-		freed += pd_mm_shrink(m, sc->nr_to_scan - freed);
+		freed += pd_mm_shrink(m, pages - freed);
 	}
 	spin_unlock(&pd_mm_list_lock);
-	return freed ?: SHRINK_STOP;
+	return freed;
+}
+
+static unsigned long pd_mm_shrink_scan(struct shrinker *s, struct shrink_control *sc)
+{
+	return pd_mm_shrink_all(sc->nr_to_scan) ?: SHRINK_STOP;
 }
 
 int pd_mm_shrinker_init(void)

@@ -21,8 +21,10 @@ struct pd_request;
 
 /**
  * struct pd_pin - a page that the host may touch, or might still touch
- * @link: in one of the lists of struct pd_mm
+ * @link: in one of the lists of struct pd_mm, or held (pin.c)
+ * @host: counted while it is held
  * @page: pinned
+ * @frame: the host's name for it
  * @index: address >> PAGE_SHIFT
  * @seq: stale: the message that dropped it
  * @birth: value of pd_mm.ioctls when it became known
@@ -30,7 +32,9 @@ struct pd_request;
  */
 struct pd_pin {
 	struct list_head link;
+	struct pd_host *host;
 	struct page *page;
+	u64 frame;
 	unsigned long index;
 	u64 seq;
 	u32 birth;
@@ -146,6 +150,7 @@ bool pd_mm_use(struct pd_mm *m);
 void pd_mm_unuse(struct pd_mm *m);
 void pd_mm_renew(struct pd_host *host, struct mm_struct *mm);
 void pd_mm_destroy_all(struct pd_host *host);
+unsigned long pd_mm_shrink_all(unsigned long pages);
 int pd_mm_shrinker_init(void);
 void pd_mm_shrinker_exit(void);
 
@@ -154,12 +159,16 @@ int pd_mm_send(struct pd_request *r, enum pd_wait how, unsigned long fault, bool
 void pd_mm_answered(struct pd_mm *m, u64 seq);
 void pd_mm_stale_range(struct pd_mm *m, unsigned long first, unsigned long last);
 unsigned long pd_mm_shrink(struct pd_mm *m, unsigned long pages);
+unsigned long pd_mm_evict(struct pd_mm *m, unsigned long pages);
 void pd_mm_drop_short(struct pd_mm *m);
 void pd_mm_drop_work(struct work_struct *work);
 void pd_mm_release_kept(struct pd_mm *m);
 void pd_mm_free_pages(struct pd_mm *m, bool leak);
-int pd_pages_init(void);
-void pd_pages_exit(void);
+
+/* pin.c */
+int pd_pins_init(void);
+void pd_pins_stop(void);
+void pd_pins_exit(void);
 
 /* ---- bounce buffers (bounce.c) ---- */
 

@@ -8,43 +8,10 @@
  * dropped with or before the message that shows something new.
  */
 #include <linux/mm.h>
-#include <linux/slab.h>
 
 #include "core.h"
 #include "show.h"
-
-static struct kmem_cache *pd_pin_cache;
-
-/* a pin of @page, which it takes over; NULL without memory. May sleep */
-struct pd_pin *pd_pin_new(struct page *page, unsigned long index, u32 flags)
-{
-	struct pd_pin *pin = kmem_cache_alloc(pd_pin_cache, GFP_KERNEL);
-
-	if (!pin)
-		return NULL;
-	pin->page = page;
-	pin->index = index;
-	pin->flags = flags;
-	pin->seq = 0;
-	INIT_LIST_HEAD(&pin->link);
-	atomic_inc(flags & PD_PIN_KERNEL ? &pd_stats.bounce : &pd_stats.pins);
-	return pin;
-}
-
-void pd_pin_free(struct pd_pin *pin)
-{
-	if (pin->flags & PD_PIN_KERNEL) {
-		put_page(pin->page);
-		atomic_dec(&pd_stats.bounce);
-	} else {
-		if (pin->flags & PD_PIN_WRITE)
-			unpin_user_pages_dirty_lock(&pin->page, 1, true);
-		else
-			unpin_user_page(pin->page);
-		atomic_dec(&pd_stats.pins);
-	}
-	kmem_cache_free(pd_pin_cache, pin);
-}
+#include "transport.h"
 
 /* frees the pins of a list of ours; may sleep */
 static void pd_pin_free_list(struct list_head *list)
@@ -91,6 +58,8 @@ static bool pd_mm_keep(struct pd_mm *m, struct pd_pin *pin)
 	unsigned long pfn = page_to_pfn(pin->page);
 	struct pd_pin *old;
 
+	if (m->host->ops->unshare)
+		return false; /* which tells what is in use */
 	if (!(pin->flags & PD_PIN_EXPOSED) || (pin->flags & PD_PIN_KERNEL) || !m->ioctl_files)
 		return false;
 	old = xa_load(&m->kept_pfns, pfn);
@@ -142,22 +111,23 @@ void pd_mm_answered(struct pd_mm *m, u64 seq)
 	pd_pin_free_list(&done);
 }
 
-/* frees @list, or, when the host was lost and may still use its pages, leaves them pinned */
-static void pd_pin_let_go(struct list_head *list, bool leak)
+/*
+ * Frees @list, or, when the host was lost and may still use its pages, leaves them pinned, unless it
+ * can be told when it does not
+ */
+static void pd_pin_let_go(struct pd_mm *m, struct list_head *list, bool leak)
 {
 	struct pd_pin *pin, *next;
 	unsigned long leaked = 0;
 
-	if (!leak) {
+	if (!leak || m->host->ops->unshare) {
 		pd_pin_free_list(list);
 		return;
 	}
 	list_for_each_entry_safe(pin, next, list, link) {
-		atomic_dec(pin->flags & PD_PIN_KERNEL ? &pd_stats.bounce : &pd_stats.pins);
-		kmem_cache_free(pd_pin_cache, pin);
+		pd_pin_leak(pin);
 		leaked++;
 	}
-	atomic_add(leaked, &pd_stats.leaked);
 	if (leaked)
 		pr_warn(PD_NAME ": %lu pages stay pinned: the host was lost and may still use them\n",
 			leaked);
@@ -176,13 +146,14 @@ void pd_mm_release_kept(struct pd_mm *m)
 	atomic_sub(m->nkept, &pd_stats.kept);
 	m->nkept = 0;
 	spin_unlock(&m->lock);
-	pd_pin_let_go(&done, pd_host_lost(m->host));
+	pd_pin_let_go(m, &done, pd_host_lost(m->host));
 }
 
 /**
  * pd_mm_free_pages() - lets go of all pages of an address space that the host has ended
  * @m: address space, dying
- * @leak: the host did not say that it ended it: the pages are never freed
+ * @leak: the host did not say that it ended it: pages are freed only where the transport can tell
+ *	that it has let go of them
  *
  * May sleep.
  */
@@ -199,12 +170,16 @@ void pd_mm_free_pages(struct pd_mm *m, bool leak)
 		pin->seq = 0;
 	pd_mm_settle_pins(m, &m->dropping, 0, &done);
 	spin_unlock(&m->lock);
-	pd_pin_let_go(&done, leak);
+	pd_pin_let_go(m, &done, leak);
 }
 
-/* takes up to @pages of the least recently used that no driver can have pinned; any context */
+/*
+ * Takes up to @pages of the least recently used that no driver can have pinned, or of which the
+ * transport will tell; any context
+ */
 unsigned long pd_mm_shrink(struct pd_mm *m, unsigned long pages)
 {
+	bool told = m->host->ops->unshare;
 	struct pd_pin *pin, *prev;
 	unsigned long n = 0;
 
@@ -213,7 +188,7 @@ unsigned long pd_mm_shrink(struct pd_mm *m, unsigned long pages)
 		list_for_each_entry_safe_reverse(pin, prev, &m->warm, link) {
 			if (n == pages)
 				break;
-			if (pin->birth != m->ioctls || (pin->flags & PD_PIN_EXPOSED))
+			if (!told && (pin->birth != m->ioctls || (pin->flags & PD_PIN_EXPOSED)))
 				continue;
 			xa_erase(&m->known, pin->index);
 			pd_pin_stale(m, pin, &m->stale);
@@ -221,6 +196,23 @@ unsigned long pd_mm_shrink(struct pd_mm *m, unsigned long pages)
 		}
 		if (n)
 			mod_delayed_work(pd_wq, &m->drop_work, 0);
+	}
+	spin_unlock(&m->lock);
+	return n;
+}
+
+/* takes up to @pages of the least recently used, though no more than half of all; how many */
+unsigned long pd_mm_evict(struct pd_mm *m, unsigned long pages)
+{
+	struct pd_pin *pin;
+	unsigned long n;
+
+	spin_lock(&m->lock);
+	pages = min(pages, m->nknown / 2);
+	for (n = 0; n < pages; n++) {
+		pin = list_last_entry(&m->warm, struct pd_pin, link);
+		xa_erase(&m->known, pin->index);
+		pd_pin_stale(m, pin, &m->stale);
 	}
 	spin_unlock(&m->lock);
 	return n;
@@ -259,15 +251,4 @@ void pd_mm_drop_work(struct work_struct *work)
 	if (r)
 		pd_req_run(&r, PD_WAIT_HOST);
 	pd_req_free(r);
-}
-
-int pd_pages_init(void)
-{
-	pd_pin_cache = KMEM_CACHE(pd_pin, 0);
-	return pd_pin_cache ? 0 : -ENOMEM;
-}
-
-void pd_pages_exit(void)
-{
-	kmem_cache_destroy(pd_pin_cache);
 }

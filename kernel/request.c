@@ -102,6 +102,8 @@ void pd_req_free(struct pd_request *r)
 		return;
 	if (r->reserved)
 		pd_req_unreserve(r);
+	if (r->room)
+		r->host->ops->free_room(r);
 	if (r->lists != r->inline_lists)
 		kfree(r->lists);
 	kfree(r->vecs);
@@ -113,6 +115,14 @@ void pd_req_free(struct pd_request *r)
 	kfree(r);
 }
 
+/* what the transport needs for a message with so long a part; may sleep */
+static int pd_req_room(struct pd_request *r, size_t size, bool write)
+{
+	const struct pd_transport_ops *ops = r->host->ops;
+
+	return ops->room ? ops->room(r, size, write) : 0;
+}
+
 /* room for @size bytes behind the answer, zeroed; 0 or -ENOMEM */
 int pd_req_tail(struct pd_request *r, size_t size)
 {
@@ -120,17 +130,24 @@ int pd_req_tail(struct pd_request *r, size_t size)
 	if (!r->tail)
 		return -ENOMEM;
 	r->tail_len = size;
-	return 0;
+	return pd_req_room(r, size, true) ? -ENOMEM : 0;
 }
 
-/* makes room for @size bytes of lists in the next message; what was there is lost */
+/*
+ * Makes room for @size bytes of lists in the next message; what was there is lost. 0, -ENOMEM, or
+ * -ENOSPC when the transport can share no more pages
+ */
 int pd_req_lists(struct pd_request *r, size_t size)
 {
 	void *new;
+	int ret;
 
 	r->lists_len = 0;
 	if (size <= r->lists_size)
 		return 0;
+	ret = pd_req_room(r, size, false);
+	if (ret)
+		return ret;
 	new = kmalloc(size, GFP_KERNEL);
 	if (!new)
 		return -ENOMEM;

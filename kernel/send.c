@@ -17,6 +17,10 @@
 /* pd_mm_queue(): something changed meanwhile */
 #define PD_AGAIN 1
 
+/* pages given back where no more can be shared, and how often before a fault fails for want of one */
+#define PD_ROOM_PAGES 512
+#define PD_ROOM_TRIES 20
+
 /* ranges in which @m's stale pages would be dropped; m->lock held */
 static unsigned int pd_mm_stale_ranges(struct pd_mm *m)
 {
@@ -60,7 +64,6 @@ static unsigned int pd_emit_drops(struct pd_mm *m, struct pd_range *out, unsigne
 static unsigned int pd_emit_page(struct pd_pages *out, unsigned int n, const struct pd_pin *pin)
 {
 	u64 addr = (u64)pin->index << PAGE_SHIFT;
-	u64 frame = page_to_pfn(pin->page);
 	u32 flags = pin->flags & PD_PIN_WRITE ? PD_PAGES_WRITE : 0;
 
 	if (n) {
@@ -68,14 +71,14 @@ static unsigned int pd_emit_page(struct pd_pages *out, unsigned int n, const str
 		u32 count = le32_to_cpu(last->count);
 
 		if (le64_to_cpu(last->addr) + ((u64)count << PAGE_SHIFT) == addr &&
-		    le64_to_cpu(last->frame) + count == frame &&
+		    le64_to_cpu(last->frame) + count == pin->frame &&
 		    le32_to_cpu(last->flags) == flags) {
 			last->count = cpu_to_le32(count + 1);
 			return n;
 		}
 	}
 	out[n].addr = cpu_to_le64(addr);
-	out[n].frame = cpu_to_le64(frame);
+	out[n].frame = cpu_to_le64(pin->frame);
 	out[n].count = cpu_to_le32(1);
 	out[n].flags = cpu_to_le32(flags);
 	return n + 1;
@@ -173,6 +176,11 @@ static int pd_mm_queue(struct pd_request *r, struct pd_show *s, bool fault, enum
 	ret = pd_req_lists(r, room * sizeof(struct pd_range) +
 				      (s->npins + 1) * sizeof(struct pd_pages) + vecs_len +
 				      fds_len);
+	if (ret == -ENOSPC && drop_only) {
+		/* which is how room is made: as many as need none */
+		room = (PD_REQ_INLINE - sizeof(struct pd_pages)) / sizeof(struct pd_range);
+		ret = 0;
+	}
 	if (!ret)
 		ret = pd_req_reserve(r, how);
 	if (ret)
@@ -296,6 +304,39 @@ static bool pd_fault_resolve(struct pd_request *r, struct pd_show *s, unsigned l
 	return false;
 }
 
+/*
+ * No more pages can be shared: gives back some that were not used for long. false: it has been done
+ * often enough. What an operation is likely to touch is worth one attempt: it comes by faults, too.
+ */
+static bool pd_mm_make_room(struct pd_request *r, enum pd_wait how, bool is_fault)
+{
+	struct pd_mm *m = r->mm;
+	struct pd_request *drop;
+
+	if (r->room_tries >= (is_fault ? PD_ROOM_TRIES : 1) || r->nofault || r->nowait)
+		return false;
+	r->room_tries++;
+	pd_mm_shrink_all(PD_ROOM_PAGES);
+	if (!pd_mm_evict(m, PD_ROOM_PAGES)) {
+		/* others give what they have */
+		schedule_timeout_killable(HZ / 50 + 1);
+		return true;
+	}
+	drop = pd_req_new(m->host, PD_OP_DROP, m);
+	if (drop)
+		pd_req_run(&drop, how == PD_WAIT_INTR ? PD_WAIT_KILL : how);
+	pd_req_free(drop);
+	return true;
+}
+
+/* pins or finds what @s wants; -ENOSPC when no more pages can be shared */
+static int pd_mm_show(struct pd_request *r, struct pd_show *s)
+{
+	if (!s->nwant)
+		return 0;
+	return r->mm->mm ? pd_show_pin(r, s) : pd_show_bounce(r, s);
+}
+
 static int pd_mm_send_once(struct pd_request *r, enum pd_wait how, unsigned long fault,
 			   bool is_fault, bool *touched)
 {
@@ -312,13 +353,13 @@ static int pd_mm_send_once(struct pd_request *r, enum pd_wait how, unsigned long
 	if (allowed && !r->nofault && pd_mm_is_callers(m)) {
 		if (m->mm)
 			pd_mm_revive(m);
-		ret = pd_show_collect(m, r, &s);
+		ret = pd_show_collect(m, r, &s) ?: pd_mm_show(r, &s);
+		if (ret == -ENOSPC && !pd_mm_make_room(r, how, is_fault)) {
+			r->starved = is_fault;
+			ret = 0;
+		}
 		if (ret)
 			goto out;
-		if (s.nwant && m->mm)
-			pd_show_pin(r, &s);
-		else if (s.nwant)
-			pd_show_bounce(r, &s);
 	}
 	if (is_fault) {
 		if (!allowed)
@@ -329,9 +370,11 @@ static int pd_mm_send_once(struct pd_request *r, enum pd_wait how, unsigned long
 	if (!ret)
 		ret = pd_mm_queue(r, &s, is_fault && !r->req.u.cont.error && !r->req.u.cont.map,
 				  how);
+	if (ret == -ENOSPC && !pd_mm_make_room(r, how, true))
+		ret = -ENOMEM;
 out:
 	pd_show_exit(&s);
-	return ret;
+	return ret == -ENOSPC ? PD_AGAIN : ret;
 }
 
 /**

@@ -192,21 +192,26 @@ static int pd_pin_pages(unsigned long addr, unsigned int n, struct page **pages,
 	return 0;
 }
 
-static bool pd_show_add(struct pd_show *s, struct page *page, unsigned long index, u32 flags)
+static int pd_show_add(const struct pd_request *r, struct pd_show *s, struct page *page,
+		       unsigned long index, u32 flags)
 {
-	struct pd_pin *pin = pd_pin_new(page, index, flags);
+	struct pd_pin *pin = pd_pin_new(r->host, page, index, flags);
 
-	if (pin)
-		s->pins[s->npins++] = pin;
-	return pin;
+	if (IS_ERR(pin))
+		return PTR_ERR(pin);
+	s->pins[s->npins++] = pin;
+	return 0;
 }
 
-/* pins what the message should show; what cannot be pinned is left out */
-void pd_show_pin(struct pd_request *r, struct pd_show *s)
+/*
+ * Pins what the message should show; what cannot be pinned is left out. 0, or -ENOSPC when no more
+ * pages can be shared
+ */
+int pd_show_pin(struct pd_request *r, struct pd_show *s)
 {
 	unsigned int i, j, run;
+	int got, ret = 0;
 	u32 flags;
-	int got;
 
 	s->seq = mmu_interval_read_begin(&r->mm->notifier);
 	for (i = 0; i < s->nwant; i += run) {
@@ -216,37 +221,46 @@ void pd_show_pin(struct pd_request *r, struct pd_show *s)
 		for (j = 0; j < got; j++) {
 			if (flags & PD_PIN_SHORT)
 				r->short_pins = true;
-			if (!pd_show_add(s, s->pages[j], s->want[i] + j, flags))
+			if (ret != -ENOSPC)
+				ret = pd_show_add(r, s, s->pages[j], s->want[i] + j, flags);
+			if (ret)
 				unpin_user_page(s->pages[j]);
 		}
+		if (ret == -ENOSPC)
+			return ret;
 		/* nothing behind the first page that cannot be pinned is likely needed soon */
 		if (got <= 0)
 			run = 1;
 		else
 			run = got;
 		if (fatal_signal_pending(current))
-			return;
+			break;
 	}
+	return 0;
 }
 
 /* the same for the kernel's own pages */
-void pd_show_bounce(struct pd_request *r, struct pd_show *s)
+int pd_show_bounce(struct pd_request *r, struct pd_show *s)
 {
 	unsigned long base;
 	unsigned int i;
+	int ret = 0;
 
 	if (!r->bounce)
-		return;
+		return 0;
 	base = r->bounce->addr >> PAGE_SHIFT;
-	for (i = 0; i < s->nwant; i++) {
+	for (i = 0; i < s->nwant && ret != -ENOSPC; i++) {
 		unsigned long at = s->want[i] - base;
 
 		if (at >= r->bounce->npages)
 			continue;
 		get_page(r->bounce->pages[at]);
-		if (!pd_show_add(s, r->bounce->pages[at], s->want[i], PD_PIN_KERNEL | PD_PIN_WRITE))
+		ret = pd_show_add(r, s, r->bounce->pages[at], s->want[i],
+				  PD_PIN_KERNEL | PD_PIN_WRITE);
+		if (ret)
 			put_page(r->bounce->pages[at]);
 	}
+	return ret == -ENOSPC ? ret : 0;
 }
 
 bool pd_show_has_fault(const struct pd_show *s)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Between the files that deal with the pages of messages: pages.c, revive.c, show.c, send.c.
+ * Between the files that deal with the pages of messages: pin.c, pages.c, revive.c, show.c, send.c.
  */
 #ifndef PARADICE_SHOW_H
 #define PARADICE_SHOW_H
@@ -41,14 +41,15 @@ void pd_show_init(struct pd_show *s, const struct pd_request *r, bool is_fault,
 		  unsigned long fault);
 void pd_show_exit(struct pd_show *s);
 int pd_show_collect(struct pd_mm *m, const struct pd_request *r, struct pd_show *s);
-void pd_show_pin(struct pd_request *r, struct pd_show *s);
-void pd_show_bounce(struct pd_request *r, struct pd_show *s);
+int pd_show_pin(struct pd_request *r, struct pd_show *s);
+int pd_show_bounce(struct pd_request *r, struct pd_show *s);
 bool pd_show_has_fault(const struct pd_show *s);
 
 void pd_mm_revive(struct pd_mm *m);
 
-struct pd_pin *pd_pin_new(struct page *page, unsigned long index, u32 flags);
+struct pd_pin *pd_pin_new(struct pd_host *host, struct page *page, unsigned long index, u32 flags);
 void pd_pin_free(struct pd_pin *pin);
+void pd_pin_leak(struct pd_pin *pin);
 void pd_pin_stale(struct pd_mm *m, struct pd_pin *pin, struct list_head *list);
 
 #endif

@@ -21,6 +21,7 @@ static const struct {
 	{ "pins_known", &pd_stats.known },
 	{ "pins_stale", &pd_stats.stale },
 	{ "pins_kept", &pd_stats.kept },
+	{ "pins_held", &pd_stats.held },
 	{ "pins_leaked", &pd_stats.leaked },
 	{ "bounce", &pd_stats.bounce },
 	{ "windows", &pd_stats.windows },

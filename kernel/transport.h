@@ -8,6 +8,7 @@
 
 #include <linux/types.h>
 
+struct page;
 struct pd_host;
 struct pd_request;
 
@@ -25,6 +26,16 @@ struct pd_request;
  *	without: interrupts for them are suppressed as long as anybody does. Task context.
  * @poll: hands over what the host has answered in @queue, as an interrupt would. Task context, no locks.
  * @wake_all: wakes everybody who waits for an answer. Any context.
+ * @share: lets the host touch @page, and with @write change it; @frame is what pd_pages.frame calls
+ *	it. 0, -ENOSPC when no more pages can be shared, or -EIO. NULL: the host can touch all of the
+ *	memory, and frames are those of the guest. May sleep.
+ * @unshare: ends that, unless the host still has the page, then it is false: it must not be
+ *	reused, and the caller asks again. With @last nobody will, and the transport keeps the page
+ *	until the host has it no more. NULL along with @share. May sleep.
+ * @room: prepares @r, of which the host has no message, for one whose lists have up to @size bytes,
+ *	or, with @write, whose tail has. 0, -ENOMEM, or -ENOSPC when no more pages can be shared. NULL
+ *	when there is nothing to prepare. May sleep.
+ * @free_room: gives back what @room left in pd_request.room. May sleep.
  * @free: the last reference to @host is gone.
  *
  * All but @free may be called at any time; a transport whose device is gone answers -EIO.
@@ -37,6 +48,10 @@ struct pd_transport_ops {
 	void (*spin)(struct pd_host *host, unsigned int queue, bool on);
 	void (*poll)(struct pd_host *host, unsigned int queue);
 	void (*wake_all)(struct pd_host *host);
+	int (*share)(struct pd_host *host, struct page *page, bool write, u64 *frame);
+	bool (*unshare)(struct pd_host *host, u64 frame, bool last);
+	int (*room)(struct pd_request *r, size_t size, bool write);
+	void (*free_room)(struct pd_request *r);
 	void (*free)(struct pd_host *host);
 };
 
@@ -51,5 +66,19 @@ bool pd_req_will_continue(const struct pd_request *r, u32 len);
 
 int pd_virtio_init(void);
 void pd_virtio_exit(void);
+
+#if IS_ENABLED(CONFIG_XEN_XENBUS_FRONTEND)
+int pd_xenbus_init(void);
+void pd_xenbus_exit(void);
+#else
+static inline int pd_xenbus_init(void)
+{
+	return 0;
+}
+
+static inline void pd_xenbus_exit(void)
+{
+}
+#endif
 
 #endif

@@ -403,13 +403,10 @@ static int pd_virtio_probe(struct virtio_device *vdev)
 	virtio_cread_bytes(vdev, 0, &cfg, sizeof(cfg));
 	if (le32_to_cpu(cfg.magic) != PD_MAGIC)
 		return -ENODEV; /* somebody else's device of this id */
-	if (le16_to_cpu(cfg.version_min) > PD_VERSION ||
-	    le16_to_cpu(cfg.version_max) < PD_VERSION) {
-		dev_err(&vdev->dev,
-			"the host speaks protocol versions %u to %u, this module %u: install paradice.ko and paradiced of one release\n",
-			le16_to_cpu(cfg.version_min), le16_to_cpu(cfg.version_max), PD_VERSION);
-		return -EPROTO;
-	}
+	ret = pd_host_version(&vdev->dev, le16_to_cpu(cfg.version_min),
+			      le16_to_cpu(cfg.version_max));
+	if (ret)
+		return ret;
 
 	n = min3(le32_to_cpu(cfg.num_request_queues), (u32)PD_MAX_REQUEST_QUEUES,
 		 (u32)num_possible_cpus());

@@ -161,6 +161,8 @@ static int pd_req_fault(struct pd_request *r, enum pd_wait how)
 static long pd_req_result(const struct pd_request *r)
 {
 	switch (r->result) {
+	case -EFAULT:
+		return r->starved ? -ENOMEM : -EFAULT;
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
 	case -ERESTARTNOHAND:

@@ -44,7 +44,9 @@ class XenGuest(Guest):
 
     def _daemon_transport(self):
         domain = str(self._domain) if self.host.driver_domain else self.name
-        return ["--vm", self.name, "--xen", domain], self.control
+        # dom0 is PV
+        pv = [] if self.options.xen_driver_domain == "pvh" else ["--allow-pv"]
+        return ["--vm", self.name, "--xen", domain, *pv], self.control
 
     async def _boot(self):
         options, host = self.options, self.host

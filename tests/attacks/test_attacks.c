@@ -158,7 +158,7 @@ static int64_t attack(struct scene *s, enum attack which, uint32_t number)
 	int fds[VHOST_MAX_FDS];
 	unsigned int nfds;
 
-	assert_int_equal(vhost_write(s->x->f.sock, &msg, -1), 0);
+	assert_int_equal(vhost_write(s->x->f.sock, &msg, NULL, 0), 0);
 	return vhost_read(s->x->f.sock, &msg, fds, &nfds) == 1 ? (int64_t)msg.u.u64 : -EPIPE;
 }
 

@@ -124,7 +124,7 @@ static void *backend_main(void *arg)
 		msg.head.flags = VHOST_VERSION | VHOST_FLAG_REPLY;
 		msg.head.size = sizeof(msg.u.u64);
 		msg.u.u64 = result;
-		if (vhost_write(f->backend, &msg, -1))
+		if (vhost_write(f->backend, &msg, NULL, 0))
 			break;
 	}
 	return NULL;

@@ -121,7 +121,7 @@ static void *backend_main(void *arg)
 		msg.head.flags = VHOST_VERSION | VHOST_FLAG_REPLY;
 		msg.head.size = sizeof(msg.u.u64);
 		msg.u.u64 = atomic_load(&vm.refuse_maps);
-		if (vhost_write(sock, &msg, -1))
+		if (vhost_write(sock, &msg, NULL, 0))
 			break;
 	}
 	close(sock);

@@ -54,7 +54,7 @@ static int frames(void *ctx, uint64_t frame, uint32_t count, struct guest_extent
 	if (frame >= FRAMES || count > FRAMES - frame)
 		return -EFAULT;
 	*out = (struct guest_extent){ .region = 7, .fd = b->ram_fd, .offset = frame * PD_PAGE_SIZE };
-	return 0;
+	return (int)count;
 }
 
 static bool fault(void *ctx, struct mirror_op *op, uint64_t addr, bool write)

@@ -18,6 +18,7 @@ def pytest_configure(config):
     """What marks there are."""
     config.addinivalue_line("markers", "attacks: only in make check-attacks")
     config.addinivalue_line("markers", "debug: only in make check-debug")
+    config.addinivalue_line("markers", "xen: only in make check-xen")
 
 
 class LabRun:
@@ -59,7 +60,7 @@ def fill_share(share):
     for program in (BUILD / "tests/guest").iterdir():
         if program.is_file() and os.access(program, os.X_OK):
             shutil.copy2(program, share / "bin")
-    for script in ("battery", "host-side", "identity", "lying-host"):
+    for script in ("battery", "host-side", "identity", "in-domu", "lying-host"):
         shutil.copy2(TOP / "tests/vm" / script, share / "bin")
 
 

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Between xen.c, the transport, and xenbus.c, which knows when there is a connection. */
+#ifndef PARADICE_KERNEL_XEN_H
+#define PARADICE_KERNEL_XEN_H
+
+#include <linux/spinlock.h>
+#include <xen/interface/event_channel.h>
+#include <xen/xenbus.h>
+
+#include "core.h"
+#include "grants.h"
+#include "ring.h"
+
+struct pd_xen;
+
+/**
+ * struct pd_xen_queue - a queue
+ * @lock: protects @live, @ring and what follows up to @inflight
+ * @live: the connection is not over
+ * @taken: answers were taken since the last event
+ * @ring: the queue proper
+ * @reserved: places kept for messages that will be submitted
+ * @margin: places set aside for messages that must not wait behind operations
+ * @spinning: tasks that look for answers themselves; no events meanwhile
+ * @inflight: requests in it
+ * @x: its connection
+ * @index: which of its queues
+ * @irq: of its event channel, 0 without
+ * @port: the event channel
+ * @area: its pages
+ * @vaddr: where they are
+ * @head: the page that describes them
+ */
+struct pd_xen_queue {
+	spinlock_t lock; /* see above */
+	bool live;
+	bool taken;
+	struct pd_ring ring;
+	unsigned int reserved;
+	unsigned int margin;
+	unsigned int spinning;
+	struct list_head inflight;
+	struct pd_xen *x;
+	unsigned int index;
+	unsigned int irq;
+	evtchn_port_t port;
+	struct pd_grants *area;
+	void *vaddr;
+	struct pd_grants *head;
+};
+
+/**
+ * struct pd_xen - a connection with a back-end
+ * @host: what the core knows of it
+ * @xdev: the device; valid until pd_xen_stop()
+ * @domid: the back-end's domain
+ * @nqueues: entries of @queues
+ * @queues: by index
+ */
+struct pd_xen {
+	struct pd_host host;
+	struct xenbus_device *xdev;
+	domid_t domid;
+	unsigned int nqueues;
+	struct pd_xen_queue queues[];
+};
+
+struct pd_xen *pd_xen_new(struct xenbus_device *xdev, unsigned int nrequest);
+int pd_xen_start(struct pd_xen *x);
+void pd_xen_stop(struct pd_xen *x);
+void pd_xen_put(struct pd_xen *x);
+void pd_xen_limit(void);
+
+#endif

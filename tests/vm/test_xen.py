@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests of Xen's: the same module, daemon and programs, with memory that is granted page by page."""
+
+import re
+
+import pytest
+
+from conftest import run_lab
+from test_battery import TEST_DEVICES, assert_same
+from test_hostile import ZERO
+
+XEN = ["--topology", "xen", "--timeout", "1500"]
+MODULES = "--host-modules=testdev vivid:n_devs=1"
+DEVICES = [*TEST_DEVICES, "--device=/dev/video0"]
+TOOLS = "PATH=/run/lab/xen/bin:$PATH; "
+KINDS = ("pvh", "pv")
+
+
+def unpack(run):
+    """What in-domu printed becomes files, as if the guest had had the folder."""
+    files = {}
+    for name, line in re.findall(r"^@(\S+) (.*)$", run.output, re.MULTILINE):
+        files.setdefault(name, []).append(f"{line}\n")
+    for name, lines in files.items():
+        (run.share / "out" / name).write_text("".join(lines))
+    return run
+
+
+def in_domu(name, tmp, steps, *args, **more):
+    """Runs steps of the battery in a guest of Xen's."""
+    return unpack(run_lab(name, [*XEN, *args], ["/share/bin/in-domu", "/share/bin/battery", *steps], tmp,
+                          **more))
+
+
+def assert_nothing_left(run):
+    """No page is pinned, shared or held, and the module went when it was told to."""
+    _status, counters = run.step("counters")
+    for name in (*ZERO, "pins_held"):
+        assert f"/{name} <==\n0\n" in counters, counters
+    assert run.step("unload")[0] == 0, run.step("unload")
+
+
+def test_guest_of_xen(tmp_path):
+    """The short form, in make check."""
+    run = in_domu("xen", tmp_path, ["testdev-brief", "frames-nomap", "counters", "unload"], MODULES, *DEVICES)
+    run.assert_ok()
+    status, text = run.step("testdev-brief")
+    assert status == 0 and ", 0 failed" in text, text[-3000:]
+    status, text = run.step("frames-nomap")
+    assert status == 0 and text.count("60 frames") == 2, text
+    assert_nothing_left(run)
+
+
+@pytest.fixture(scope="module")
+def dom0(tmp_path_factory):
+    """The test device's programs beside the driver."""
+    run = run_lab("xen-dom0", [*XEN, MODULES, "--on", "host"],
+                  ["/share/bin/battery", "testdev-nomap", "testdev32"], tmp_path_factory.mktemp("dom0"))
+    run.assert_ok()
+    return run
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def guest(request, tmp_path_factory):
+    """All steps in a guest of that kind."""
+    run = in_domu(f"xen-{request.param}", tmp_path_factory.mktemp("guest"),
+                  ["testdev-nomap", "testdev32", "frames-nomap", "stream-user", "counters", "unload"],
+                  "--xen-guest", request.param, MODULES, *DEVICES)
+    return run
+
+
+@pytest.mark.xen
+@pytest.mark.parametrize("step", ("testdev-nomap", "testdev32"))
+def test_testdev_as_on_the_host(dom0, guest, step):
+    assert_same(dom0, guest, step)
+
+
+@pytest.mark.xen
+def test_camera_without_device_memory(guest):
+    status, text = guest.step("frames-nomap")
+    assert status == 0 and text.count("60 frames") == 2, text
+    status, text = guest.step("stream-user")
+    assert status == 0 and text.count("<") == 300, text
+
+
+@pytest.mark.xen
+def test_nothing_stays_granted(guest):
+    guest.assert_ok()
+    assert_nothing_left(guest)
+
+
+@pytest.mark.xen
+def test_mapping_is_refused_with_a_reason(tmp_path):
+    run = run_lab("xen-mmap", [*XEN, MODULES, *DEVICES],
+                  ["/share/bin/pdtest run mmap.shared; dmesg | grep ENODEV"], tmp_path)
+    assert "mmap fails with ENODEV" in run.output, run.output
+
+
+@pytest.mark.xen
+def test_two_guests_on_one_device(tmp_path):
+    run = run_lab("xen-two", [*XEN, MODULES, *TEST_DEVICES, "--guests", "2"],
+                  ["/share/bin/in-domu", "/share/bin/battery", "shared-nomap"], tmp_path)
+    run.assert_ok()
+    for number in (1, 2):
+        assert f"[{number}] @shared-nomap.status 0" in run.output, run.output[-4000:]
+
+
+# what a program that waits for a device sees; the daemon's side knows it by its mirror's name
+WAITER = """
+cat /dev/pty-of-host >/tmp/cat.out 2>&1 &
+reader=$!
+for _ in $(seq 1800); do
+	kill -0 $reader 2>/dev/null || break
+	sleep 0.1
+done
+kill -0 $reader 2>/dev/null && { echo "the reader hangs"; exit 1; }
+wait $reader; echo "the reader ended: $?"
+cat /tmp/cat.out
+for _ in $(seq 600); do
+	n=$(timeout 20 head -c 4096 /dev/zero-of-host 2>/dev/null | wc -c)
+	[ "$n" = 4096 ] && break
+	sleep 0.2
+done
+echo "read again: $n"
+"""
+PTY = ["--device=/dev/ptmx,as=/dev/pty-of-host", "--device=/dev/zero,as=/dev/zero-of-host"]
+BLOCKED = TOOLS + "until ps -eo comm | grep -q ^pd:cat; do sleep 0.2; done; sleep 1; "
+LEFT = "sleep 3; echo left:; ps -eo comm | grep -c -e ^pd: -e ^paradiced-vm"
+
+
+@pytest.mark.xen
+def test_guest_destroyed(tmp_path):
+    """In the middle of an operation: nothing is left of it but the daemon."""
+    run = run_lab("xen-destroyed", [*XEN, *PTY, "--guest-may-end", "--host-script",
+                                    BLOCKED + "xl destroy $PARADICE_GUEST_PIDS",
+                                    "--host-after", LEFT + "; xl debug-keys g; xl dmesg | tail -n 20"],
+                  [WAITER], tmp_path)
+    run.assert_ok()
+    assert re.search(r"host: left:\nhost: 0\n", run.output), run.output
+    assert "domain 1 has gone" in run.log("daemon-1.log")
+
+
+@pytest.mark.xen
+def test_worker_killed(tmp_path):
+    """Open files give EIO, new opens are served, as on any VMM."""
+    run = run_lab("xen-worker", [*XEN, *PTY, "--host-script", BLOCKED +
+                                 "for d in $PARADICE_DAEMON_PIDS; do"
+                                 " kill -9 $(ps -o pid=,comm= --ppid $d | sed -n 's/ paradiced-vm.*//p'); done"],
+                  [WAITER], tmp_path)
+    run.assert_ok()
+    assert "the reader ended: 1" in run.output and "Input/output error" in run.output, run.output
+    assert "read again: 4096" in run.output, run.output
+
+
+@pytest.mark.xen
+def test_backend_killed_and_restarted(tmp_path):
+    """The front-end connects again: open files give EIO, new opens are served."""
+    run = run_lab("xen-backend", [*XEN, *PTY, "--host-script", BLOCKED +
+                                  "for d in $PARADICE_DAEMON_PIDS; do"
+                                  " tr '\\0' '\\n' </proc/$d/cmdline >/tmp/words; kill -9 $d; done;"
+                                  " sleep 2; xargs -d '\\n' setsid </tmp/words >/tmp/again.log 2>&1 </dev/null &"],
+                  [WAITER], tmp_path)
+    run.assert_ok()
+    assert "the reader ended: 1" in run.output and "Input/output error" in run.output, run.output
+    assert "read again: 4096" in run.output, run.output
+
+
+@pytest.mark.xen
+def test_saving_is_refused(tmp_path):
+    """While a file is open; the guest goes on, and its kernel's log says why."""
+    run = run_lab("xen-save", [*XEN, *PTY, "--host-script", BLOCKED +
+                               "timeout 60 xl save guest-1 /tmp/saved; echo saved: $?; xl list;"
+                               " xl shutdown -w guest-1 2>/dev/null; true"],
+                  ["cat /dev/pty-of-host & for _ in $(seq 900); do dmesg | grep 'cannot suspend' && break;"
+                   " sleep 0.1; done; sleep 5; head -c 4096 /dev/zero-of-host | wc -c; kill %1"], tmp_path,
+                  check_logs=False)
+    assert "cannot suspend while programs use the host's devices" in run.output, run.output
+    assert "4096" in run.output, run.output
+
+
+@pytest.mark.xen
+def test_hostile_program(tmp_path):
+    run = in_domu("xen-hostile", tmp_path, ["hostile", "counters", "unload"], "--host-modules=testdev",
+                  *TEST_DEVICES)
+    run.assert_ok()
+    status, text = run.step("hostile")
+    assert status == 0, text
+    assert_nothing_left(run)
