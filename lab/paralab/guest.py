@@ -57,16 +57,21 @@ class Guest:
 
     async def start(self):
         """Starts the VM, and its daemon unless it runs, and waits until the devices are there."""
-        if self.options.device and not (self.daemon and self.daemon.running):
-            await self._start_daemon()
         if self.boots:
             self.place = Agent(self.name)
-        await self._boot()
+        await self._start_parts()
         script = self._setup_script()
         if script:
             await self.place.output(script, "setting up the guest", timeout=NODE_SECONDS + 180)
 
+    async def _start_parts(self):
+        if not (self.daemon and self.daemon.running):
+            await self._start_daemon()
+        await self._boot()
+
     async def _start_daemon(self):
+        if not self.options.device:
+            return
         programs = self.host.programs
         transport, ready = self._daemon_transport()
         argv = [str(programs / "paradiced"), "--mirror", str(programs / "paradice-mirror"),

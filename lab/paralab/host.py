@@ -70,10 +70,11 @@ class VmHost:
     sockets = "/run/paradice"
     programs = Path("/run/lab/bin")
     memory_folder = ""
+    what = ""  # what runs the host's Linux, beside the processor
 
     def __init__(self, options, run):
         self.options, self.run_folder = options, run
-        self.place = Agent("host")
+        self.place = self.outer = Agent("host")  # the VM; drivers and daemon may be in one within it
         self.share = "/share" if options.share else None
         self.packages = options.install
 
@@ -85,18 +86,16 @@ class VmHost:
         await self._boot(self._vm(kind, kernel, guest_kernel, own))
         self.disks = ["/dev/vda", "/dev/vdc"]
         self.kernel, self.initrd = "/run/lab/guest/vmlinux", f"/lab/tmp/{initrd.name}"
-        await self.place.output("\n".join([
-            "set -e", f"mkdir -p /run/lab/guest {self.sockets} {self.programs}",
-            "mount -t erofs -o ro /dev/vdc /run/lab/guest",
-            *self._setup(kind, own)]), "setting up the host")
+        await self.outer.output("\n".join([
+            "set -e", "mkdir -p /run/lab/guest", "mount -t erofs -o ro /dev/vdc /run/lab/guest",
+            f"mkdir -p {self.sockets} {self.programs}", *self._setup(kind, own)]), "setting up the host")
+        await self._start_inner(kernel, own)
         await self.place.output(load_script(self.options.host_modules, own), "loading --host-modules")
 
     def _vm(self, kind, kernel, guest_kernel, own):
         """The VM, whose third disk is the guests' kernel with its modules."""
         options, run = self.options, self.run_folder
-        files = {f"modules/{name}": path for name, path in own.items()}
-        files.update({f"bin/{name}": path for name, path in built.programs(options.daemon).items()})
-        initramfs.write(kernel, files, run.tmp / "host.cpio")
+        initramfs.write(kernel, self._files(own), run.tmp / "host.cpio")
         shares = {"lab": str(run.path)}
         if options.share:
             shares["share"] = options.share
@@ -113,15 +112,24 @@ class VmHost:
                    str(guest_kernel.image())],
             shares=shares, extra=options.host_qemu_args)
 
+    def _files(self, own):
+        """What the host finds in /run/lab."""
+        files = {f"modules/{name}": path for name, path in own.items()}
+        programs = built.programs(self.options.daemon)
+        return {**files, **{f"bin/{name}": path for name, path in programs.items()}}
+
     async def _boot(self, vm):
         options, run = self.options, self.run_folder
         binds = [paths.cache(), run.path] + ([options.share] if options.share else [])
-        await boot(Machine(), tree.qemu_argv(vm.argv(), binds, options.install), self.place,
+        await boot(Machine(), tree.qemu_argv(vm.argv(), binds, options.install), self.outer,
                    run.appender("host-qemu.log"), options.host_qemu_env)
 
     def _setup(self, kind, own):
         """Lines of a script that makes the host ready for guests."""
         raise NotImplementedError
+
+    async def _start_inner(self, kernel, own):
+        """Starts a VM within the VM for drivers and daemon, where that is not the host itself."""
 
     def qemu(self, arguments):
         """The command line of QEMU in this place."""
@@ -136,12 +144,11 @@ class NestedHost(VmHost):
     """The host runs guests with KVM."""
 
     accel = "kvm"
-    what = ""
     memory_folder = "/run/paradice/memory"
 
     def _setup(self, kind, own):
         return [
-            f"mkdir {self.memory_folder}",
+            f"mkdir -p {self.memory_folder}",
             f"mount -t tmpfs -o huge=always memory {self.memory_folder}",
             "if grep -qw svm /proc/cpuinfo; then modprobe kvm_amd; else modprobe kvm_intel; fi",
             # see lab/svmfix

@@ -30,6 +30,8 @@ def parser():
              "lab host that is Xen's dom0")
     add("--xen-guest", choices=("pv", "pvh"), default="pv",
         help="the kind of Xen's guests (default pv, which is up sooner)")
+    add("--xen-driver-domain", choices=("pv", "pvh"),
+        help="with --topology xen: the host is such a domain beside dom0, not dom0 itself")
     add("--guest-kernel", choices=[*kernels.NAMES, kernels.DEBUG], default="6.1", metavar="K",
         help=f"one of {', '.join([*kernels.NAMES, kernels.DEBUG])} (default 6.1)")
     add("--host-kernel", choices=("6.1", "6.12", "7"), default="6.1", metavar="K",

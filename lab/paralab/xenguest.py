@@ -1,40 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest of Xen's: a DomU that xl creates in dom0."""
+"""A guest of Xen's: a DomU."""
 
 import asyncio
-from pathlib import Path
 
-from . import initramfs, qemu
+from . import xendomain
 from .errors import LabError
 from .guest import Guest
-from .host import boot
-from .xenhost import STATE
 
-# The agent's bytes go through pages that the guest shares with dom0, carried at both ends by Xen's own
-# program. It does not see a domain's end, but xl does, and dom0's end of it is ended then.
-RUN = """\
-exec 3<&0 4>&1 </dev/null >&2
-PATH={state}/bin:$PATH
-xl create -F {config} 2>&1 3<&- 4>&- | {{
-	while [ -z "$id" ] && read -r line; do
-		echo "$line"
-		case $line in
-		"Waiting for domain "*) id=${{line#*domid }} id=${{id%%)*}} ;;
-		esac
-	done
-	[ "$id" ] || exit 1
-	echo $id >{id_file}
-	vchan-socket-proxy --mode=client $id /local/domain/$id/data/agent - <&3 >&4 &
-	exec 3<&- 4>&-
-	while read -r line; do echo "$line"; done
-	kill $!
-}}"""
+# What makes a device of paradice's whose back-end is not in dom0; only dom0 may.
+MAKE_DEVICE = """\
+set -e
+front=/local/domain/{guest}/device/paradice/0 back=/local/domain/{driver}/backend/paradice/{guest}/0
+xenstore-write $back/frontend $front $back/frontend-id {guest} $back/domain {name} $back/state 1
+xenstore-write $front/backend $back $front/backend-id {driver} $front/state 1
+xenstore-chmod -r $back n{driver} r{guest}
+xenstore-chmod -r $front n{guest} r{driver}"""
 
 
 class XenGuest(Guest):
     """Guest number `number` on Xen."""
 
-    drivers = initramfs.Drivers(("xen_blkfront", "xen_gntalloc", "xen_evtchn", "erofs", "overlay"), ())
+    drivers = xendomain.DRIVERS
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -44,46 +30,40 @@ class XenGuest(Guest):
     def vm_id(self):
         return self._domain
 
-    def _daemon_transport(self):
-        # its dom0 is PV; tests that need more take a driver domain
-        return ["--vm", self.name, "--xen", self.name, "--allow-pv"], self.control
+    async def _start_parts(self):
+        if not self.host.driver_domain:
+            await super()._start_parts()
+            return
+        # There the daemon can find neither the guest by its name nor make its device.
+        await self.stop_daemon()
+        await self._boot()
+        await self.host.outer.output(
+            MAKE_DEVICE.format(guest=self._domain, driver=self.host.driver_domain, name=self.name),
+            "making the guest's device")
+        await self._start_daemon()
 
-    def _config(self):
-        """What xl is told."""
-        options, host = self.options, self.host
-        disks = [f"format=raw,vdev=xvd{'abc'[n]},access=r,backendtype=phy,"
-                 f"script={STATE}/{Path(disk).name},target={disk}"
-                 for n, disk in enumerate(host.disks)]
-        copy = "lab.copy=share" if host.share else ""
-        settings = {
-            "name": self.name, "type": options.xen_guest, "kernel": host.kernel,
-            "ramdisk": host.initrd, "extra": f"{qemu.XEN_KERNEL_ARGUMENTS} {copy}".strip(),
-            "memory": host.guest_memory, "vcpus": options.guest_cpus, "disk": disks,
-            "on_poweroff": "destroy", "on_reboot": "destroy", "on_crash": "destroy",
-        }
-        return "".join(f"{name} = {value!r}\n" for name, value in settings.items())
+    def _daemon_transport(self):
+        domain = str(self._domain) if self.host.driver_domain else self.name
+        # dom0 is PV
+        pv = [] if self.options.xen_driver_domain == "pvh" else ["--allow-pv"]
+        return ["--vm", self.name, "--xen", domain, *pv], self.control
 
     async def _boot(self):
-        host = self.host
-        config = self.run_folder.tmp / f"{self.name}.cfg"
-        config.write_text(self._config())
-        id_file = f"{host.sockets}/guest-{self.number}.pid"
-        script = RUN.format(state=STATE, name=self.name, id_file=id_file,
-                            config=f"{host.logs}/tmp/{config.name}")
-        # xenconsoled appends what the guest's console says to a log of this name.
-        await host.place.output(
-            f"ln -sf {host.logs}/{self.name}-kernel.log {STATE}/console/guest-{self.name}.log",
-            "making a place for the guest's console")
-        await boot(host.place, ["/bin/sh", "-c", script], self.place,
-                   self.run_folder.appender(f"{self.name}-xl.log"))
+        options, host = self.options, self.host
+        settings = {
+            "name": self.name, "type": options.xen_guest, "kernel": host.kernel, "ramdisk": host.initrd,
+            "memory": host.guest_memory, "vcpus": options.guest_cpus,
+        }
+        self._domain = await xendomain.create(host.outer, self.run_folder, self.place, settings,
+                                              host.disks, host.append)
         self.boots += 1
-        self._domain = int(await host.place.output(f"cat {id_file}", "asking for the domain"))
+        await self._note_id("guest", self._domain)
 
     async def stop_vm(self):
         vm = self.place.vm
         if vm and vm.running:
             try:
-                await self.host.place.output(f"{STATE}/bin/xl destroy {self.name}",
+                await self.host.outer.output(f"{xendomain.STATE}/bin/xl destroy {self.name}",
                                              "ending the guest", 10)
             except LabError:
                 vm.kill()

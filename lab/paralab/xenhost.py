@@ -2,20 +2,23 @@
 """The host of --topology xen: Xen in a VM of this machine, with Debian's kernel as its dom0."""
 
 import gzip
-from pathlib import Path
 
-from . import qemu, tool, tree
+from . import initramfs, tree, xendomain
 from .errors import LabError
 from .host import VmHost
+from .place import Agent
+from .say import say
+from .xendomain import STATE
 
 # Hypervisor and tools of one version, which they insist on.
 PACKAGES = ["xen-system-amd64"]
 # MiB beside the domains' own memory: Xen's, and what it needs for each guest.
 XEN_MEMORY = 160
 GUEST_MEMORY = 32
+# dom0's, when the drivers are in another domain
+BARE_DOM0 = 512
 # Xen's programs, without the scripts around them that look for the right version first.
 TOOLS = "/usr/lib/xen-[0-9]*/bin"
-STATE = "/run/lab/xen"
 
 SETUP = f"""\
 modprobe -a xenfs xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xen-blkback
@@ -24,7 +27,7 @@ mkdir -p {STATE}/console /run/xen /run/xenstored /var/lib/xen /var/lib/xenstored
 ln -s {TOOLS} {STATE}/bin
 # They leave processes that would hold this script's output open.
 run() {{
-	(umask 022; {STATE}/bin/"$@") </dev/null >>{VmHost.logs}/xen-tools.log 2>&1 || {{
+	{STATE}/bin/"$@" </dev/null >>{VmHost.logs}/xen-tools.log 2>&1 || {{
 		echo "$*: status $?"; cat {VmHost.logs}/xen-tools.log; exit 1
 	}}
 }}
@@ -43,14 +46,18 @@ def mebibytes(size):
 
 
 class XenHost(VmHost):
-    """Xen's dom0 is the host."""
+    """Xen's dom0 is the host, or a domain that has the drivers instead."""
 
     def __init__(self, options, run):
         super().__init__(options, run)
         self.accel = f"Xen, {options.xen_guest}"
         self.packages = [*options.install, *PACKAGES]
         self.guest_memory = mebibytes(options.guest_memory)
-        self.dom0_memory = mebibytes(options.host_memory)
+        self.host_memory = mebibytes(options.host_memory)
+        self.append = ""
+        self.driver_domain = 0
+        if options.xen_driver_domain:
+            self.outer = Agent("dom0")
 
     def _hypervisor(self):
         """Xen itself, unpacked for QEMU to start; and its version."""
@@ -65,20 +72,21 @@ class XenHost(VmHost):
         hypervisor, version = self._hypervisor()
         self.what = f"Xen {version} with "
         vm = super()._vm(kind, kernel, guest_kernel, own)
+        dom0 = self.host_memory
         guests = self.options.guests * (self.guest_memory + GUEST_MEMORY)
-        vm.memory = f"{self.dom0_memory + XEN_MEMORY + guests}M"
+        if self.options.xen_driver_domain:
+            guests += dom0 + GUEST_MEMORY
+            dom0 = BARE_DOM0
+        vm.memory = f"{XEN_MEMORY + dom0 + guests}M"
         vm.xen = str(hypervisor)
-        vm.xen_append = (f"dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M "
-                         f"dom0_max_vcpus={vm.cpus}")
-        if self.options.share and self.options.on == "guest":
-            vm.disks.append(str(self._share_copy()))
+        vm.xen_append = f"dom0_mem={dom0}M,max:{dom0}M dom0_max_vcpus={vm.cpus}"
+        if self.options.share:
+            # A disk with what is there now: without QEMU no domain but dom0 mounts a folder.
+            copy = self.run_folder.tmp / "share.erofs"
+            tree.pack(self.options.share, copy)
+            vm.disks.append(str(copy))
+            self.append = "lab.copy=share"
         return vm
-
-    def _share_copy(self):
-        """A disk with what --share holds now: without QEMU no guest mounts a folder of the host."""
-        path = self.run_folder.tmp / "share.erofs"
-        tree.pack(self.options.share, path)
-        return path
 
     async def _boot(self, vm):
         try:
@@ -88,14 +96,25 @@ class XenHost(VmHost):
                            f"{self.run_folder.tail('host-kernel.log')}") from None
 
     def _setup(self, kind, own):
-        lines = [SETUP]
-        if self.options.share and self.options.on == "guest":
+        if self.options.share:
             self.disks.append("/dev/vdd")
-        for disk in self.disks:
-            # What /etc/xen/scripts/block finds out in seconds, for a disk that is there for sure.
-            name = f"{STATE}/{Path(disk).name}"
-            lines += [f"cat >{name} <<END", "#!/bin/sh", '[ "\\$1" = add ] || exit 0',
-                      'exec xenstore-write "\\$XENBUS_PATH/physical-device" '
-                      f"$(stat -c %t:%T {disk}) "
-                      '"\\$XENBUS_PATH/hotplug-status" connected', "END", f"chmod 755 {name}"]
-        return lines
+        return [SETUP, *(line for disk in ["/dev/vdb", *self.disks]
+                         for line in xendomain.disk_script(disk))]
+
+    async def _start_inner(self, kernel, own):
+        kind = self.options.xen_driver_domain
+        if not kind:
+            return
+        say(f"booting the drivers' domain: Linux {kernel.release} (Xen, {kind})")
+        initrd = self.run_folder.tmp / "drivers.cpio"
+        initramfs.write(kernel, self._files(own), initrd, xendomain.DRIVERS)
+        root, _, *share = self.disks
+        settings = {
+            "name": "drivers", "type": kind, "kernel": f"/usr/lib/modules/{kernel.release}/vmlinux",
+            "ramdisk": f"{self.logs}/tmp/{initrd.name}", "memory": self.host_memory,
+            "vcpus": self.options.host_cpus or 1, "driver_domain": 1,
+        }
+        self.driver_domain = await xendomain.create(
+            self.outer, self.run_folder, self.place, settings, [root, "/dev/vdb", *share], self.append)
+        await self.place.output(f"mkdir -p {self.sockets} {self.programs} && modprobe xen-gntdev",
+                                "setting up the drivers' domain")
