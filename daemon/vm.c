@@ -311,6 +311,14 @@ static bool count_death(struct vm *vm)
 	return ++vm->deaths <= DEATHS;
 }
 
+/* Whoever connects anew by itself would do so for ever. */
+static void give_up(struct vm *vm)
+{
+	log_error("VM '%s': is not served any more; start paradiced anew when that is mended",
+		  vm->o->name);
+	vm->ended = true;
+}
+
 /* A connection of the VM's, or negative. */
 static int take_connection(struct vm *vm)
 {
@@ -323,12 +331,8 @@ static int take_connection(struct vm *vm)
 		return conn;
 	close(vm->listener);
 	vm->listener = -1;
-	if (conn == -ENXIO || !count_death(vm) || listen_for(vm)) {
-		log_error(
-			"VM '%s': is not served any more; start paradiced anew when that is mended",
-			vm->o->name);
-		vm->ended = true;
-	}
+	if (conn == -ENXIO || !count_death(vm) || listen_for(vm))
+		give_up(vm);
 	return conn;
 }
 
@@ -356,7 +360,8 @@ void vm_accept(struct vm *vm, const struct host *host)
 		forget_connection(vm);
 		return;
 	}
-	vm->deaths = 0;
+	if (!vm->o->xen)
+		vm->deaths = 0;
 	log_info("VM '%s': connected (worker %d)", vm->o->name, vm->worker);
 }
 
@@ -513,6 +518,16 @@ static void write_stats(const struct vm *vm)
 		log_error("VM '%s': cannot write %s: %m", vm->o->name, vm->o->stats);
 }
 
+/* Tells the domain that it is over; what is no domain of Xen's notices by itself. */
+static void stop_adapter(struct vm *vm)
+{
+	if (!vm->o->xen || vm->listener < 0)
+		return;
+	xen_adapter_stop(vm->listener, vm->adapter);
+	vm->listener = -1;
+	give_up(vm);
+}
+
 /* A worker that died is replaced, unless that happens all the time or there is nobody to serve. */
 static bool replace_worker(struct vm *vm, const struct host *host)
 {
@@ -524,8 +539,12 @@ static bool replace_worker(struct vm *vm, const struct host *host)
 	if (!count_death(vm)) {
 		log_error("VM '%s': its workers die one after the other; the VMM is let go",
 			  vm->o->name);
+		stop_adapter(vm);
 		return false;
 	}
+	/* its areas can be mapped once only: the front-end shall make others */
+	if (vm->o->xen)
+		return false;
 	err = start_worker(vm, host);
 	if (err)
 		log_error("VM '%s': cannot start a worker: %s", vm->o->name, strerror(-err));

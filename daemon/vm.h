@@ -41,7 +41,7 @@ struct vm_device {
  * @conn: the VMM's connection, -1 without one
  * @state: what outlives a worker (vm_state.h)
  * @keep: likewise, the VMM's words
- * @deaths: of workers of this connection, lately
+ * @deaths: of workers of this connection (of all of Xen's), lately
  * @last_death: seconds
  */
 struct vm {

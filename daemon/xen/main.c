@@ -56,7 +56,10 @@ static void step(struct bus *b, struct link **l, int manager)
 	if (*l) {
 		if (front == BUS_CONNECTED || front == BUS_INITIALISED)
 			return;
-		log_info("the front-end has closed");
+		if (front == BUS_UNKNOWN)
+			log_info("the device of domain %u has gone", b->domid);
+		else
+			log_info("the front-end has closed");
 		link_close(*l);
 		*l = NULL;
 		bus_say(b, BUS_CLOSED);
