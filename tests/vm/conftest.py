@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from filelock import FileLock
@@ -12,6 +13,7 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
+sys.path.append(str(TOP / "tests"))
 
 
 def pytest_configure(config):
@@ -60,7 +62,7 @@ def fill_share(share):
     for program in (BUILD / "tests/guest").iterdir():
         if program.is_file() and os.access(program, os.X_OK):
             shutil.copy2(program, share / "bin")
-    for script in ("battery", "host-side", "identity", "in-domu", "lying-host"):
+    for script in ("battery", "host-side", "identity", "lying-host", "../domu/in-domu"):
         shutil.copy2(TOP / "tests/vm" / script, share / "bin")
 
 

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from conftest import run_lab
+from domu.unpack import unpack
 from test_battery import TEST_DEVICES, assert_same
 from test_hostile import ZERO
 
@@ -16,20 +17,11 @@ TOOLS = "PATH=/run/lab/xen/bin:$PATH; "
 KINDS = ("pvh", "pv")
 
 
-def unpack(run):
-    """What in-domu printed becomes files, as if the guest had had the folder."""
-    files = {}
-    for name, line in re.findall(r"^@(\S+) (.*)$", run.output, re.MULTILINE):
-        files.setdefault(name, []).append(f"{line}\n")
-    for name, lines in files.items():
-        (run.share / "out" / name).write_text("".join(lines))
-    return run
-
-
 def in_domu(name, tmp, steps, *args, **more):
     """Runs steps of the battery in a guest of Xen's."""
-    return unpack(run_lab(name, [*XEN, *args], ["/share/bin/in-domu", "/share/bin/battery", *steps], tmp,
-                          **more))
+    run = run_lab(name, [*XEN, *args], ["/share/bin/in-domu", "/share/bin/battery", *steps], tmp, **more)
+    unpack(run.output, run.share / "out")
+    return run
 
 
 def assert_nothing_left(run):

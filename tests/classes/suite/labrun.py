@@ -14,8 +14,9 @@ from .screens import Screens
 from .spec import HERE
 
 TOP = HERE.parents[1]
-sys.path.insert(0, str(TOP / "lab"))
+sys.path[:0] = [str(TOP / "lab"), str(TOP / "tests")]
 
+from domu.unpack import unpack  # pylint: disable=wrong-import-position
 from paralab.compile import build  # pylint: disable=wrong-import-position
 from paralab.packages import packages  # pylint: disable=wrong-import-position
 
@@ -23,6 +24,7 @@ BUILD = TOP / "build"
 OUT = BUILD / "classes"
 PLACES = ("host", "guest")
 NOISE_BYTES = 60 * 48000 * 4  # a minute of sound
+XEN_MEMORY = "1G"  # of the drivers' domain
 LONG = {"quick": "5", "full": "60"}
 
 
@@ -57,6 +59,8 @@ def run(cls, steps, form, host_only=False):
     with open(said, "wb") as log, screens:
         done = subprocess.run(_argv(cls, steps, share, logs, host_only), check=False,
                               stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    if "xen-guest" in cls.options:
+        unpack(said.read_text(errors="replace"), share / "out")
     ran = {(place, step.name): _ran(share / "out" / place, step)
            for place in PLACES for step in steps}
     return ClassRun(done.returncode, said.read_text(errors="replace"), ran, logs)
@@ -68,6 +72,7 @@ def fill(share, cls, steps, form, before=""):
         (share / name).mkdir(parents=True)
     for script in ("steps", "screendump", "make-inputs"):
         shutil.copy2(HERE / script, share / "bin")
+    shutil.copy2(TOP / "tests/domu/in-domu", share / "bin")
     for program, libraries in cls.options.get("build", {}).items():
         build(HERE / "programs" / f"{program}.c", share / "bin" / program, libraries.split(),
               packages(cls.options["packages"]))
@@ -86,10 +91,12 @@ def fill(share, cls, steps, form, before=""):
 def _argv(cls, steps, share, logs, host_only):
     options = cls.options
     names = " ".join(f"{step.name}={step.timeout}" for step in steps)
+    xen = "xen-guest" in options
+    printed = "/share/bin/in-domu" if xen else ""
 
     def pieces(place):
         return (f"sh /share/steps/@{place}-setup && sh /share/steps/@setup || exit 1; "
-                f"/share/bin/steps {place} {names}")
+                f"{printed} /share/bin/steps {place} {names}")
 
     # the debug kernel remembers much of each page and object
     memory = "2G" if options["guest-kernel"] == "debug" else options.get("guest-memory", "512M")
@@ -98,8 +105,11 @@ def _argv(cls, steps, share, logs, host_only):
             "--host-kernel", options.get("host-kernel", "6.1"),
             "--host-modules", options.get("host-modules", ""),
             "--install", ",".join(packages(options.get("packages"))),
-            "--host-memory", options.get("host-memory", "4G"),
+            "--host-memory", options.get("host-memory", XEN_MEMORY if xen else "4G"),
             "--guest-kernel", options["guest-kernel"], "--guest-memory", memory]
+    if xen:
+        # where drivers may pin what a guest shows them
+        argv += ["--topology", "xen", "--xen-guest", options["xen-guest"], "--xen-driver-domain", "pvh"]
     if options.get("screens"):
         argv.append(f"--host-qemu-args=-qmp unix:{share}/qmp.sock,server=on,wait=off "
                     + options.get("host-qemu-args", ""))

@@ -11,7 +11,7 @@ _CLASS_KEYS = {"title", "driver", "order", "packages", "host-kernel", "host-modu
                "host-qemu-env", "host-memory", "guest-memory", "build", "screens", "devices", "daemon-args",
                "setup", "host-setup", "host-between", "guest-setup", "step"}
 _STEP_KEYS = {"name", "tool", "run", "same", "proof", "result", "status", "timeout", "full",
-              "check"}
+              "check", "maps", "meets"}
 
 
 class SpecError(Exception):
@@ -32,6 +32,8 @@ class Step:
     timeout: int = 60
     full: bool = False                           # too long for the quick form
     check: bool = False                          # a part of `make check`
+    maps: bool = False                           # maps the device's memory
+    meets: bool = False                          # needs a folder that host and guest share
 
     def normal(self, text):
         """The text without what varies."""
