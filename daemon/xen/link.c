@@ -89,30 +89,34 @@ static int open_queue(struct link *l, struct xs_handle *xs, const char *front, u
 
 	if (store_read_u32(xs, &ref, "%s/queue-%u/area-ref", front, i) ||
 	    store_read_u32(xs, &remote, "%s/queue-%u/event-channel", front, i)) {
-		log_error("the front-end names no area-ref and event-channel of queue %u", i);
+		log_limited(LOG_ERROR,
+			    "the front-end names no area-ref and event-channel of queue %u", i);
 		return -EPROTO;
 	}
 	err = read_page(l->gntdev, l->domid, ref, &area);
 	if (err) {
-		log_error("queue %u: grant %u cannot be mapped: %s", i, ref, strerror(-err));
+		log_limited(LOG_ERROR, "queue %u: grant %u cannot be mapped: %s", i, ref,
+			    strerror(-err));
 		return err;
 	}
 	if (area.magic != PD_XEN_AREA_MAGIC || area.num < PD_XEN_MIN_NUM ||
 	    area.num > PD_XEN_MAX_NUM || area.num & (area.num - 1) ||
 	    area.pages != pd_xen_area_pages(area.num)) {
-		log_error(
+		log_limited(
+			LOG_ERROR,
 			"queue %u: grant %u describes no area: magic %#x, %u descriptors, %u pages",
 			i, ref, area.magic, area.num, area.pages);
 		return -EPROTO;
 	}
 	err = name_grants(l->gntdev, l->domid, area.refs, area.pages, &q->offset);
 	if (err) {
-		log_error("queue %u: its area cannot be mapped: %s", i, strerror(-err));
+		log_limited(LOG_ERROR, "queue %u: its area cannot be mapped: %s", i,
+			    strerror(-err));
 		return err;
 	}
 	port = xenevtchn_bind_interdomain(l->channels, l->domid, remote);
 	if (port < 0) {
-		log_error("queue %u: event channel %u cannot be bound: %m", i, remote);
+		log_limited(LOG_ERROR, "queue %u: event channel %u cannot be bound: %m", i, remote);
 		return -errno;
 	}
 	l->port[i] = (evtchn_port_t)port;
@@ -174,8 +178,9 @@ struct link *link_open(struct xs_handle *xs, uint32_t domid, const char *front, 
 	}
 	if (store_read_u32(xs, &n, "%s/queues", front) || n <= PD_QUEUE_REQUEST ||
 	    n > PD_QUEUE_REQUEST + max_queues || n > VHOST_MAX_REGIONS) {
-		log_error("the front-end names no number of queues that is served here (%u to %u)",
-			  PD_QUEUE_REQUEST + 1, PD_QUEUE_REQUEST + max_queues);
+		log_limited(LOG_ERROR,
+			    "the front-end names no number of queues that is served here (%u to %u)",
+			    PD_QUEUE_REQUEST + 1, PD_QUEUE_REQUEST + max_queues);
 		goto fail;
 	}
 	for (; l->n < n; l->n++)

@@ -62,8 +62,10 @@ def fill_share(share):
     for program in (BUILD / "tests/guest").iterdir():
         if program.is_file() and os.access(program, os.X_OK):
             shutil.copy2(program, share / "bin")
-    for script in ("battery", "host-side", "identity", "lying-host", "../domu/in-domu"):
+    for script in ("battery", "host-side", "identity", "lying-host"):
         shutil.copy2(TOP / "tests/vm" / script, share / "bin")
+    for script in ("in-domu", "hostile-front-end", "count-grants", "twice"):
+        shutil.copy2(TOP / "tests/domu" / script, share / "bin")
 
 
 def run_lab(name, args, command, tmp, host_kernel="6.1", check_logs=True, timeout=1500):

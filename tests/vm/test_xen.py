@@ -5,16 +5,18 @@ import re
 
 import pytest
 
-from conftest import run_lab
+from conftest import BUILD, once, run_lab
 from domu.unpack import unpack
 from test_battery import TEST_DEVICES, assert_same
 from test_hostile import ZERO
 
 XEN = ["--topology", "xen", "--timeout", "1500"]
+# dom0 is PV, where drivers cannot pin a guest's pages; this can
+DRIVERS = ["--xen-driver-domain", "pvh"]
 MODULES = "--host-modules=testdev vivid:n_devs=1"
 DEVICES = [*TEST_DEVICES, "--device=/dev/video0"]
 TOOLS = "PATH=/run/lab/xen/bin:$PATH; "
-KINDS = ("pvh", "pv")
+KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("pvh", "pv")]
 
 
 def in_domu(name, tmp, steps, *args, **more):
@@ -34,7 +36,8 @@ def assert_nothing_left(run):
 
 def test_guest_of_xen(tmp_path):
     """The short form, in make check."""
-    run = in_domu("xen", tmp_path, ["testdev-brief", "frames-nomap", "counters", "unload"], MODULES, *DEVICES)
+    run = in_domu("xen", tmp_path, ["testdev-brief", "frames-nomap", "counters", "unload"], *DRIVERS,
+                  MODULES, *DEVICES)
     run.assert_ok()
     status, text = run.step("testdev-brief")
     assert status == 0 and ", 0 failed" in text, text[-3000:]
@@ -44,10 +47,10 @@ def test_guest_of_xen(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def dom0(tmp_path_factory):
+def host(tmp_path_factory):
     """The test device's programs beside the driver."""
-    run = run_lab("xen-dom0", [*XEN, MODULES, "--on", "host"],
-                  ["/share/bin/battery", "testdev-nomap", "testdev32"], tmp_path_factory.mktemp("dom0"))
+    run = once(tmp_path_factory, "xen-host", lambda tmp: in_domu(
+        "xen-host", tmp, ["testdev-nomap", "testdev32"], *DRIVERS, MODULES, "--on", "host"))
     run.assert_ok()
     return run
 
@@ -55,16 +58,16 @@ def dom0(tmp_path_factory):
 @pytest.fixture(scope="module", params=KINDS)
 def guest(request, tmp_path_factory):
     """All steps in a guest of that kind."""
-    run = in_domu(f"xen-{request.param}", tmp_path_factory.mktemp("guest"),
-                  ["testdev-nomap", "testdev32", "frames-nomap", "stream-user", "counters", "unload"],
-                  "--xen-guest", request.param, MODULES, *DEVICES)
-    return run
+    name = f"xen-{request.param}"
+    return once(tmp_path_factory, name, lambda tmp: in_domu(
+        name, tmp, ["testdev-nomap", "testdev32", "frames-nomap", "stream-user", "counters", "unload"],
+        "--xen-guest", request.param, *DRIVERS, MODULES, *DEVICES))
 
 
 @pytest.mark.xen
 @pytest.mark.parametrize("step", ("testdev-nomap", "testdev32"))
-def test_testdev_as_on_the_host(dom0, guest, step):
-    assert_same(dom0, guest, step)
+def test_testdev_as_on_the_host(host, guest, step):
+    assert_same(host, guest, step)
 
 
 @pytest.mark.xen
@@ -82,19 +85,93 @@ def test_nothing_stays_granted(guest):
 
 
 @pytest.mark.xen
+@pytest.mark.parametrize("kind", KINDS)
+def test_drivers_in_dom0(tmp_path, kind):
+    """dom0 is PV: all but what drivers pin."""
+    run = run_lab(f"xen-dom0-{kind}", [*XEN, "--xen-guest", kind, "--host-modules=testdev", *TEST_DEVICES],
+                  ["/usr/bin/env", "NOT=-pins -async", "/share/bin/in-domu", "/share/bin/battery",
+                   "testdev-nomap", "counters", "unload"], tmp_path)
+    unpack(run.output, run.share / "out")
+    run.assert_ok()
+    status, text = run.step("testdev-nomap")
+    assert status == 0 and ", 0 failed" in text, text[-3000:]
+    assert_nothing_left(run)
+
+
+@pytest.mark.xen
 def test_mapping_is_refused_with_a_reason(tmp_path):
     run = run_lab("xen-mmap", [*XEN, MODULES, *DEVICES],
-                  ["/share/bin/pdtest run mmap.shared; dmesg | grep ENODEV"], tmp_path)
+                  ["/share/bin/pdtest run mmap.single; dmesg | grep ENODEV"], tmp_path)
     assert "mmap fails with ENODEV" in run.output, run.output
 
 
 @pytest.mark.xen
 def test_two_guests_on_one_device(tmp_path):
-    run = run_lab("xen-two", [*XEN, MODULES, *TEST_DEVICES, "--guests", "2"],
+    run = run_lab("xen-two", [*XEN, *DRIVERS, MODULES, *TEST_DEVICES, "--guests", "2"],
                   ["/share/bin/in-domu", "/share/bin/battery", "shared-nomap"], tmp_path)
     run.assert_ok()
     for number in (1, 2):
         assert f"[{number}] @shared-nomap.status 0" in run.output, run.output[-4000:]
+
+
+@pytest.mark.xen
+def test_only_what_is_granted_is_reached(tmp_path):
+    """A back-end that was taken over sees the page of an operation under way, and no other."""
+    run = run_lab("xen-granted", [*XEN, *DRIVERS, *PTY, "--host-script",
+                                  "until ps -eo comm | grep -q ^pd:pd-grants; do sleep 0.2; done; sleep 1;"
+                                  " modprobe xen-privcmd; /share/bin/pd-grants look $PARADICE_GUEST_PIDS 8192;"
+                                  " touch /tmp/looked"],
+                  ["/share/bin/pd-grants hold /dev/zero-of-host /dev/pty-of-host & sleep 60; kill $!"], tmp_path)
+    run.assert_ok()
+    said = dict(re.findall(r"^host: (\S.*): (.*)$", run.output, re.MULTILINE))
+    assert said["shown"] == "1" and said["never"] == said["ended"] == "0", run.output
+    assert said["without a grant"] == "EPERM", run.output
+
+
+@pytest.mark.xen
+def test_hostile_front_end(tmp_path):
+    run = run_lab("xen-front-end", [*XEN, *PTY], ["/share/bin/hostile-front-end"], tmp_path)
+    run.assert_ok()
+    assert run.output.count("refused: ") == 8 and "works: afterwards" in run.output, run.output
+    log = run.log("daemon-1.log")
+    for words in ("names no number of queues", "cannot be mapped", "describes no area", "names no area-ref"):
+        assert words in log, log
+
+
+@pytest.mark.xen
+@pytest.mark.parametrize("lies, rounds", (
+    ("seed=1 answers=30 events=5 tails=10 late=60", 6),
+    ("seed=2 answers=200 lengths=40 twice=400 ring=800", 6),
+), ids=("answers", "rings"))
+def test_lying_back_end(tmp_path, lies, rounds):
+    """The guest's kernel stands it, as on any VMM."""
+    run = run_lab("xen-lies", [*XEN, *DRIVERS, "--host-modules=testdev", *TEST_DEVICES, "--no-module", "--daemon",
+                               str(BUILD / "tests/attacks/paradiced-hostile"), "--daemon-env",
+                               f"PARADICE_HOSTILE={lies}"],
+                  ["/share/bin/lying-host", str(rounds), "8"], tmp_path)
+    run.assert_ok()
+    assert int(re.search(r"(\d+) of \d+ rounds worked", run.output)[1]) >= 1, run.output
+
+
+def used(output, number):
+    """(pages granted by a guest, event channels) that count-grants saw at that time."""
+    lines = [line.split(" ", 2)[2] for line in output.splitlines() if line.startswith(f"host: {number} ")]
+    grants = [line for line in lines if re.match(r"\(XEN\) \[0x[0-9a-f]+\]", line)]
+    channels = [line for line in lines if re.match(r"\(XEN\)\s+\d+ \[", line)]
+    assert grants and channels, output
+    return len(grants), len(channels)
+
+
+@pytest.mark.xen
+def test_grants_and_channels_are_given_back(tmp_path):
+    """As Xen counts them."""
+    # the disks' back-end keeps grants for a minute
+    run = run_lab("xen-count", [*XEN, "--host-modules=testdev", *TEST_DEVICES, "--host-run",
+                                "echo 1 >/sys/module/xen_blkback/parameters/persistent_grant_unused_seconds",
+                                "--host-script",
+                                TOOLS + "/share/bin/count-grants"], ["/share/bin/twice"], tmp_path)
+    run.assert_ok()
+    assert used(run.output, 1) == used(run.output, 2), run.output
 
 
 # what a program that waits for a device sees; the daemon's side knows it by its mirror's name
@@ -130,7 +207,6 @@ def test_guest_destroyed(tmp_path):
     run.assert_ok()
     assert re.search(r"host: left:\nhost: 0\n", run.output), run.output
     assert "domain 1 has gone" in run.log("daemon-1.log")
-    print(run.output)
     # Xen keeps a domain for as long as anyone has a page of it mapped
     listed = re.findall(r"^host: (\S+)\s+\d+\s+\d+\s+\d+\s", run.output, re.MULTILINE)
     assert listed == ["Domain-0"], run.output
@@ -176,8 +252,8 @@ def test_saving_is_refused(tmp_path):
 
 @pytest.mark.xen
 def test_hostile_program(tmp_path):
-    run = in_domu("xen-hostile", tmp_path, ["hostile", "counters", "unload"], "--host-modules=testdev",
-                  *TEST_DEVICES)
+    run = in_domu("xen-hostile", tmp_path, ["hostile", "counters", "unload"], *DRIVERS,
+                  "--host-modules=testdev", *TEST_DEVICES)
     run.assert_ok()
     status, text = run.step("hostile")
     assert status == 0, text
