@@ -55,7 +55,7 @@ check-vm: user modules
 # The same on Xen, in PV and PVH guests, and what only Xen has.
 check-xen: user modules
 	@/usr/bin/python3 -m pytest tests/vm/test_xen.py -n auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
-	@tests/classes/run --xen-guest pvh camera sound input
+	@tests/classes/run --xen-guest pvh --patience 4 camera sound input
 
 # The programs that people use, class by class, on the host and in a guest. CLASSES_ARGS: see --help.
 check-classes: user modules
