@@ -96,11 +96,21 @@ static void serve_vm(struct vm *vm, const struct pollfd *p, bool stopping)
 		vm_worker_ended(vm, &host, stopping);
 }
 
+/* False when no VM is left that could connect. */
+static bool any_served(void)
+{
+	for (unsigned int i = 0; i < host.nvms; i++)
+		if (host.vms[i].listener >= 0 || host.vms[i].worker)
+			return true;
+	return false;
+}
+
 static int loop(const struct options *o, int signals, struct hotplug *hotplug, int control)
 {
 	struct pollfd *p = calloc(FD_VMS + host.nvms * FDS_PER_VM, sizeof(*p));
 	bool stopping = false;
 	int stop_ticks = 0;
+	int status = 0;
 
 	if (!p)
 		return 1;
@@ -148,13 +158,18 @@ static int loop(const struct options *o, int signals, struct hotplug *hotplug, i
 		}
 		if (stopping && !any_worker())
 			break;
+		if (!stopping && !any_served()) {
+			log_error("no VM is left to be served");
+			status = 1;
+			break;
+		}
 		if (stopping && ++stop_ticks == STOP_MS / TICK_MS) {
 			log_warning("workers do not end; killing them");
 			signal_workers(SIGKILL);
 		}
 	}
 	free(p);
-	return 0;
+	return status;
 }
 
 int manager_run(const struct options *o)

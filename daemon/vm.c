@@ -341,10 +341,11 @@ void vm_accept(struct vm *vm, const struct host *host)
 	int err;
 
 	if (vm->worker) {
-		if (!vm->waiting_logged)
+		/* Xen: the process in between has ended, as the worker will notice, too */
+		if (!vm->waiting_logged && !vm->o->xen)
 			log_warning(
 				"VM '%s': a second VMM connects to %s; it waits until the first has gone",
-				vm->o->name, vm->o->xen ?: vm->o->socket);
+				vm->o->name, vm->o->socket);
 		vm->waiting_logged = true;
 		return;
 	}

@@ -106,6 +106,9 @@ int main(int argc, char **argv)
 	b.xs = store_open();
 	if (!b.xs || bus_setup(&b))
 		return 1;
+	if (!bus_look(&b))
+		log_info("waiting for domain '%s'%s", b.domain,
+			 b.self ? " and its device, which is made in domain 0 (docs/xen.md)" : "");
 	for (;;) {
 		struct pollfd p[3] = {
 			{ .fd = XEN_ADAPTER_FD, .events = POLLIN },

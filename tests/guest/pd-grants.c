@@ -11,6 +11,10 @@
  *
  * in the domain that has the devices, as root: maps whatever that domain has granted to this one, up to
  * that many references, and says in how many pages each mark is; and tries to map a page without a grant.
+ *
+ *	pd-grants fill CMD...
+ *
+ * in a guest, as root: runs a command while all of the domain's grants are taken.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +25,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <xen/gntalloc.h>
 
 #include "../../daemon/gntdev.h"
 
@@ -137,14 +143,43 @@ static void look(uint32_t domain, uint32_t refs)
 	printf("without a grant: %s\n", foreign(domain));
 }
 
+/* Takes grants, in pieces that get smaller where there are no more. */
+static void fill(char **argv)
+{
+	FILE *limit = fopen("/sys/module/xen_gntalloc/parameters/limit", "w");
+	int fd = open("/dev/xen/gntalloc", O_RDWR | O_CLOEXEC);
+	struct ioctl_gntalloc_alloc_gref *alloc;
+	unsigned long taken = 0;
+	const uint32_t most = 256;
+
+	alloc = calloc(1, sizeof(*alloc) + most * sizeof(alloc->gref_ids[0]));
+	if (!limit || fprintf(limit, "1000000\n") < 0 || fclose(limit) || fd < 0 || !alloc)
+		die("gntalloc");
+	for (uint32_t n = most; n;) {
+		alloc->count = n;
+		if (ioctl(fd, IOCTL_GNTALLOC_ALLOC_GREF, alloc))
+			n /= 2;
+		else
+			taken += n;
+	}
+	printf("taken: %lu\n", taken);
+	fflush(stdout);
+	fcntl(fd, F_SETFD, 0);
+	execvp(argv[0], argv);
+	die(argv[0]);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "hold")) {
 		hold(argv[2], argv[3]);
 	} else if (argc == 4 && !strcmp(argv[1], "look")) {
 		look((uint32_t)strtoul(argv[2], NULL, 10), (uint32_t)strtoul(argv[3], NULL, 10));
+	} else if (argc > 2 && !strcmp(argv[1], "fill")) {
+		fill(argv + 2);
 	} else {
-		fputs("usage: pd-grants hold ZERO BLOCKING | look DOMAIN REFS\n", stderr);
+		fputs("usage: pd-grants hold ZERO BLOCKING | look DOMAIN REFS | fill CMD...\n",
+		      stderr);
 		return 2;
 	}
 	return 0;

@@ -129,6 +129,19 @@ def test_only_what_is_granted_is_reached(tmp_path):
 
 
 @pytest.mark.xen
+def test_grant_table_is_full(tmp_path):
+    """ENOMEM and one line that says what to do; afterwards all is well."""
+    run = run_lab("xen-full", [*XEN, *PTY, "--guest-memory", "640M"],
+                  ["export LC_ALL=C; /share/bin/pd-grants fill"
+                   " sh -c 'for n in 1 2; do dd if=/dev/zero-of-host of=/dev/null bs=1M count=1; done';"
+                   " dmesg | grep 'be shared'; dd if=/dev/zero-of-host bs=1M count=1 | wc -c"], tmp_path)
+    run.assert_ok()
+    assert run.output.count("Cannot allocate memory") == 2, run.output
+    assert run.output.count("max_grant_frames= in the domain's configuration") == 1, run.output
+    assert "\n1048576\n" in run.output, run.output
+
+
+@pytest.mark.xen
 def test_hostile_front_end(tmp_path):
     run = run_lab("xen-front-end", [*XEN, *PTY], ["/share/bin/hostile-front-end"], tmp_path)
     run.assert_ok()
