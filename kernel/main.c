@@ -8,6 +8,7 @@
 #include "core.h"
 #include "rules.h"
 #include "transport.h"
+#include "xenbus.h"
 
 struct workqueue_struct *pd_wq;
 

@@ -67,18 +67,4 @@ bool pd_req_will_continue(const struct pd_request *r, u32 len);
 int pd_virtio_init(void);
 void pd_virtio_exit(void);
 
-#if IS_ENABLED(CONFIG_XEN_XENBUS_FRONTEND)
-int pd_xenbus_init(void);
-void pd_xenbus_exit(void);
-#else
-static inline int pd_xenbus_init(void)
-{
-	return 0;
-}
-
-static inline void pd_xenbus_exit(void)
-{
-}
-#endif
-
 #endif

@@ -10,6 +10,7 @@
 
 #include "transport.h"
 #include "xen.h"
+#include "xenbus.h"
 
 /* a back-end with which it went wrong is not bothered again at once: from, to */
 #define PD_FRONT_PAUSE (2 * HZ)
