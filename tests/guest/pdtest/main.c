@@ -11,17 +11,19 @@
 #include <sys/resource.h>
 
 unsigned int patience = 1;
+bool without_maps;
 static bool shared; /* others use the device at the same time */
 static bool times; /* tell on stderr how long each case took */
 
 static const char usage[] =
 	"usage: pdtest list\n"
 	"       pdtest rules\n"
-	"       pdtest run [--device /dev/testdev] [--slow N] [--shared] [--times] WHAT...\n"
+	"       pdtest run [--device /dev/testdev] [--slow N] [--shared] [--no-maps] [--times] WHAT...\n"
 	"WHAT is a group, group.case, \"all\", or any of them after a '-', to leave it out; later\n"
 	"words win. rules: which ioctls pass descriptors, as paradiced's --device takes it.\n"
 	"--slow multiplies the time bounds; --shared: other programs use the device meanwhile,\n"
 	"so that groups marked \"alone\" do not run and nothing is said of what is left behind;\n"
+	"--no-maps: what is used for a bit of everything is not mapped;\n"
 	"--times: how long each case took, on stderr.\n";
 
 static bool word_selects(const char *word, const struct pd_group *g, const struct pd_case *c)
@@ -249,6 +251,8 @@ int main(int argc, char **argv)
 	for (; i < argc && !strncmp(argv[i], "--", 2); i++) {
 		if (!strcmp(argv[i], "--shared")) {
 			shared = true;
+		} else if (!strcmp(argv[i], "--no-maps")) {
+			without_maps = true;
 		} else if (!strcmp(argv[i], "--times")) {
 			times = true;
 		} else if (!strcmp(argv[i], "--device") && i + 1 < argc) {

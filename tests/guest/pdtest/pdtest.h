@@ -157,6 +157,8 @@ size_t matching(const void *data, unsigned int seed, uint64_t pos, size_t len);
 pid_t pd_fork(void);
 /* --slow: multiplies the time bounds */
 extern unsigned int patience;
+/* --no-maps: device memory cannot be mapped here */
+extern bool without_maps;
 
 /* Wait ten seconds (times patience) at most: the exit status, 128 + signal, or the case ends. */
 int reap(pid_t pid);
