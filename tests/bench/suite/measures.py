@@ -162,3 +162,16 @@ def guests(outs):
     return [Measure(f"no-op ioctls of {count} guests on one device, each second", "of 1 guest", "guests",
                     _count(rate[count] / rate[1]), 0.9, at_least=True)
             for count in sorted(rate) if count > 1]
+
+
+def rendering(outs):
+    """Frames of a GPU, each drawn and read back."""
+    case, native = figures.read(outs / "frames"), figures.read(outs / "native.frames")["native"]
+    forwarded, own = case["forwarded"], case["own"]
+    # frames per second: the times the other way round
+    return [Measure("frames drawn by virgl, each second", "QEMU's virtio-gpu in the same guest", "rendering",
+                    ratio(own, forwarded), 0.9, at_least=True,
+                    note=f"{_us(forwarded)}, {_us(own)} each; {forwarded.requests:.2f} requests, "
+                         f"{forwarded.faults:.2f} faults each"),
+            Measure("frames drawn by virgl, each second", "the lab's host", "rendering", ratio(native, forwarded),
+                    note=f"{_us(forwarded)}, {_us(native)} each")]
