@@ -18,7 +18,7 @@ class Lab:
     qemu: str = ""   # the guest's further devices
     guests: int = 1
     script: str = ""      # what the guest runs instead, without the peers
-    packages: str = ""    # then: sets of packages
+    packages: str = "bench"
     programs: dict = field(default_factory=dict)  # of tests/classes/programs: what they are linked with
 
     @property
@@ -71,6 +71,7 @@ def nested(quick):
         f"frames 100 {10 * rounds} 1 frames=frames:/dev/video0",
         f"sound {SOUND_SECONDS}",
         f"packets 100 {rounds} {ms} {PACKETS}",
+        f"counts {10 * ms} noop=ioctl:{TESTDEV}:{NOP}:0",
         f"processes {100 if quick else 1000}",
     ]
     native = [f"calls {rounds} {ms} {IOCTLS}", f"data {rounds} {ms} {NATIVE_DATA}", f"frames {10 * rounds} 1 frames=frames:/dev/video0",
@@ -84,7 +85,8 @@ def nested(quick):
         "--device", f"/dev/zero,as={ZERO}",
         "--module-params", f"max_windows={10 if quick else 100}", "--guest-memory", "1G",
         "--host-memory", "4G"], native,
-        "-netdev tap,id=net,ifname=tapcard,script=no,downscript=no -device virtio-net-pci,netdev=net ")
+        "-netdev tap,id=net,ifname=tapcard,script=no,downscript=no -device virtio-net-pci,netdev=net ",
+        programs={"pd-sound": "-lasound"})
 
 
 def local(quick):

@@ -20,7 +20,6 @@ from paralab.packages import packages  # pylint: disable=wrong-import-position
 BUILD = TOP / "build"
 OUT = BUILD / "bench"
 
-PACKAGES = "virtiofsd,alsa-utils"
 VIRTIOFSD = "/usr/libexec/virtiofsd --sandbox none --cache never"
 
 
@@ -35,7 +34,7 @@ def run(lab):
     shutil.rmtree(folder, ignore_errors=True)
     _fill(share, lab)
     line = [TOP / "lab/run", "--share", share, "--logs", logs, "--check-logs", "--timeout", "3600",
-            "--install", ",".join(packages(lab.packages)) or PACKAGES, *lab.arguments]
+            "--install", ",".join(packages(lab.packages)), *lab.arguments]
     script = lab.script or f"PARADICE_GUESTS={lab.guests} sh /share/bin/together"
     if lab.guests > 1:
         line += ["--guests", lab.guests]
@@ -80,7 +79,7 @@ def _fill(share, lab):
 def _virtiofsd(share):
     """virtiofsd beside a guest on this machine, out of the lab's tree."""
     line = [TOP / "lab/run", "--quiet", "--topology", "local", "--on", "host", "--install",
-            PACKAGES, "--share", share, "--timeout", "3600", "--", *VIRTIOFSD.split(),
+            ",".join(packages("bench")), "--share", share, "--timeout", "3600", "--", *VIRTIOFSD.split(),
             "--socket-path=/share/virtiofs.sock", "--shared-dir=/share/files"]
     with open(share / "out/virtiofsd.log", "wb") as log:
         daemon = subprocess.Popen([*map(str, line)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
