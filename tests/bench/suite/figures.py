@@ -7,17 +7,27 @@ from statistics import median, quantiles
 
 @dataclass
 class Figure:
-    """A case's rounds: microseconds, requests and faults of one operation; what was lost in all."""
+    """A case's rounds: microseconds, requests and faults of one operation; what was lost in all.
+
+    late: of each round, how much later than at best it was heard of what came, in microseconds.
+    """
 
     us: list
     requests: float
     faults: float
     lost: int
+    late: list
 
     @property
     def median(self):
         """Microseconds."""
         return median(self.us)
+
+    @property
+    def lateness(self):
+        """Its median and what 99 of 100 are below, in words."""
+        cuts = quantiles(self.late, n=100)
+        return f"{cuts[49]:.0f} µs, 99 of 100 at most {cuts[98]:.0f} µs"
 
 
 @dataclass
@@ -38,6 +48,12 @@ def ratio(a, b):
     return Ratio(middle, low, high)
 
 
+def _late(turns):
+    """The driver's clock may be another, so what is known is how much more it was than the least."""
+    late = [turn[5] for turn in turns if len(turn) > 5 and turn[5]]
+    return [(ns - min(late)) / 1000 for ns in late]
+
+
 def read(path):
     """{case: Figure} of one output of pd-bench."""
     rows = {}
@@ -49,5 +65,5 @@ def read(path):
         count = sum(turn[0] for turn in turns)
         found[name] = Figure([turn[1] / turn[0] / 1000 for turn in turns],
                              sum(turn[2] for turn in turns) / count, sum(turn[3] for turn in turns) / count,
-                             sum(turn[4] for turn in turns))
+                             sum(turn[4] for turn in turns), _late(turns))
     return found

@@ -17,6 +17,9 @@ class Lab:
     native: list = field(default_factory=list)  # lines of host-before
     qemu: str = ""   # the guest's further devices
     guests: int = 1
+    script: str = ""      # what the guest runs instead, without the peers
+    packages: str = "bench"
+    programs: dict = field(default_factory=dict)  # of tests/classes/programs: what they are linked with
 
     @property
     def local(self):
@@ -43,6 +46,7 @@ MAPS = f"maptouch=touch:{TESTDEV}:0:0x40000 ramtouch=ramtouch:0x40000 " \
 LOCAL_CALLS = f"syscall=syscall ping=write1:@PING noop=ioctl:{ZERO}:{NOP}:0 " \
     f"flat=ioctl:/dev/net/tun:{FEATURES}:4 {PEERS}"
 SOUND_SECONDS = 10
+FORWARDED_NODE = "/dev/dri/renderD160"  # the guest has a renderD128 of its own
 THREADS = (1, 2, 4, 8, 16)
 PACKET_SIZES = (64, 512, 1500)
 PACKETS = " ".join(f"tap-{size}=tap:/dev/net/tun:tap{size}:{size} card-{size}=packet:@CARD:{size}"
@@ -67,6 +71,7 @@ def nested(quick):
         f"frames 100 {10 * rounds} 1 frames=frames:/dev/video0",
         f"sound {SOUND_SECONDS}",
         f"packets 100 {rounds} {ms} {PACKETS}",
+        f"counts {10 * ms} noop=ioctl:{TESTDEV}:{NOP}:0",
         f"processes {100 if quick else 1000}",
     ]
     native = [f"calls {rounds} {ms} {IOCTLS}", f"data {rounds} {ms} {NATIVE_DATA}", f"frames {10 * rounds} 1 frames=frames:/dev/video0",
@@ -80,7 +85,8 @@ def nested(quick):
         "--device", f"/dev/zero,as={ZERO}",
         "--module-params", f"max_windows={10 if quick else 100}", "--guest-memory", "1G",
         "--host-memory", "4G"], native,
-        "-netdev tap,id=net,ifname=tapcard,script=no,downscript=no -device virtio-net-pci,netdev=net ")
+        "-netdev tap,id=net,ifname=tapcard,script=no,downscript=no -device virtio-net-pci,netdev=net ",
+        programs={"pd-sound": "-lasound"})
 
 
 def local(quick):
@@ -102,3 +108,20 @@ def guests(quick):
     counts = GUESTS[quick]
     return Lab("guests", [f"{count} {rounds} {ms} noop=ioctl:{TESTDEV}:{NOP}:0" for count in counts],
                ["--host-modules", "testdev", "--device", TESTDEV, "--host-memory", "4G"], guests=counts[-1])
+
+
+def rendering(quick):
+    """A GPU that the host has by virgl: forwarded, and beside it QEMU's own for the guest, which draws on it, too."""
+    rounds, frames = (5, 10) if quick else (20, 20)
+    node = "/dev/dri/renderD128"
+    return Lab("rendering", [], [
+        "--host-kernel", "7", "--host-modules", "virtio-gpu", "--host-memory", "4G", "--guest-memory", "1G",
+        "--host-qemu-args=-vga none -device virtio-gpu-gl-pci -display sdl,gl=on",
+        "--host-qemu-env=SDL_VIDEODRIVER=offscreen", "--device", f"{node},as={FORWARDED_NODE}",
+        "--module-params", "numbers=own",
+        f"--guest-qemu-args=-vga none -device virtio-gpu-gl-pci -display egl-headless,rendernode={node}",
+        "--host-run", f"/share/bin/pd-gl bench {rounds} {frames} native={node} >/share/out/native.frames"],
+        script="modprobe virtio-gpu; mount -t debugfs none /sys/kernel/debug; "
+               f"for i in $(seq 100); do [ -c {node} ] && break; sleep 0.2; done; "
+               f"/share/bin/pd-gl bench {rounds} {frames} own={node} forwarded={FORWARDED_NODE} >/share/out/frames",
+        packages="graphics", programs={"pd-gl": "-lEGL -lGLESv2 -lgbm -lm"})

@@ -118,11 +118,15 @@ def _threads(outs):
 def _streams(outs):
     frames, native = figures.read(outs / "frames")["frames"], figures.read(outs / "native.frames")["frames"]
     rows = [Measure("a camera's frame, 640×360 by mmap", "the lab's host", "nested", ratio(frames, native), 1.02,
-                    note=f"{frames.lost} lost, {native.lost} natively; {_us(frames)}, {_us(native)}")]
+                    note=f"{frames.lost} lost, {native.lost} natively; {_us(frames)}, {_us(native)}; heard of later "
+                         f"than at best by {frames.lateness}; natively {native.lateness}")]
     (ms, dry), (native_ms, native_dry) = (map(int, (outs / name).read_text().split())
                                           for name in ("sound", "native.sound"))
+    heard, native_heard = (figures.read(outs / f"{name}.periods")["sound"] for name in ("sound", "native.sound"))
     rows.append(Measure(f"{SOUND_SECONDS} s of sound, mmap, periods of 1 ms", "the lab's host", "nested",
-                        _count(ms / native_ms), 1.02, note=f"ran dry {dry} times, {native_dry} natively"))
+                        _count(ms / native_ms), 1.02,
+                        note=f"ran dry {dry} times, {native_dry} natively; periods heard of later than at best by "
+                             f"{heard.lateness}; natively {native_heard.lateness}"))
     case = figures.read(outs / "packets")
     for size in PACKET_SIZES:
         # packets per second: the times the other way round
@@ -142,10 +146,33 @@ def _processes(outs):
                                             f"{(end - begin) / count * 1000:.1f} ms each to start")]
 
 
+def _counted(path, calls):
+    """{event: how often for each call} of one output of perf stat -x."""
+    rows = (line.split(",") for line in path.read_text().splitlines() if "," in line and not line.startswith("#"))
+    return {row[2].split(":")[-1]: int(row[0]) / calls for row in rows if row[0].isdigit()}
+
+
+def _counts(outs):
+    """What the warm path takes, as the kernels count it."""
+    # a turn's operations; the call before the FIFO is not among them
+    calls = int((outs / "counts").read_text().split()[2])
+    rows = []
+    for place, name in (("host", "worker and mirror"), ("guest", "the program's task")):
+        found = _counted(outs / f"counts.{place}", calls)
+        called = ", ".join(f"{event.removeprefix('sys_enter_')} {count:.2f}" for event, count in found.items()
+                           if event.startswith("sys_enter_") and count >= 0.01)
+        rows.append(Measure(f"a no-op ioctl, warm: system calls of {name}", "each", "nested",
+                            _count(found["sys_enter"]), note=called))
+        rows.append(Measure(f"a no-op ioctl, warm: allocations by {name}", "each", "nested",
+                            _count(found["kmalloc"] + found["kmem_cache_alloc"]),
+                            note=f"locks that had to be waited for: {found['contention_begin']:.2f} each"))
+    return rows
+
+
 def nested(outs):
     """Rows of the nested lab."""
     return [*_trips("nested", outs), *_memory(outs), *_data("nested", outs), *_maps(outs), *_threads(outs),
-            *_streams(outs), *_processes(outs)]
+            *_streams(outs), *_counts(outs), *_processes(outs)]
 
 
 def local(outs):
@@ -162,3 +189,16 @@ def guests(outs):
     return [Measure(f"no-op ioctls of {count} guests on one device, each second", "of 1 guest", "guests",
                     _count(rate[count] / rate[1]), 0.9, at_least=True)
             for count in sorted(rate) if count > 1]
+
+
+def rendering(outs):
+    """Frames of a GPU, each drawn and read back."""
+    case, native = figures.read(outs / "frames"), figures.read(outs / "native.frames")["native"]
+    forwarded, own = case["forwarded"], case["own"]
+    # frames per second: the times the other way round
+    return [Measure("frames drawn by virgl, each second", "QEMU's virtio-gpu in the same guest", "rendering",
+                    ratio(own, forwarded), 0.9, at_least=True,
+                    note=f"{_us(forwarded)}, {_us(own)} each; {forwarded.requests:.2f} requests, "
+                         f"{forwarded.faults:.2f} faults each"),
+            Measure("frames drawn by virgl, each second", "the lab's host", "rendering", ratio(native, forwarded),
+                    note=f"{_us(forwarded)}, {_us(native)} each")]

@@ -78,6 +78,22 @@ def _plot_times(name, found):
     return _picture(figure)
 
 
+LATE = (("a camera's frame", "frames", "frames"), ("a period of sound", "sound.periods", "sound"))
+
+
+def _plot_late(cases):
+    figure, axes = pyplot.subplots(1, len(LATE), figsize=(12, 4))
+    for (title, run, name), ax in zip(LATE, axes):
+        for place, where in ((run, "in the guest"), (f"native.{run}", "on the lab's host")):
+            late = sorted(cases["nested", place][name].late)
+            ax.plot(late, [(n + 1) / len(late) for n in range(len(late))], label=where)
+        ax.set_title(title)
+        ax.set_xlabel("heard of later than at best, microseconds")
+        ax.set_ylabel("part of all")
+        ax.legend()
+    return _picture(figure)
+
+
 def as_html(measures, machine, cases):
     """The page."""
     rows = "".join(
@@ -85,7 +101,8 @@ def as_html(measures, machine, cases):
         f"<td class={'no' if m.reached is False else 'yes'}>{MARKS[m.reached]}<td>{html.escape(m.note)}"
         for m in measures)
     facts = "".join(f"<li>{html.escape(name)}: {html.escape(str(value))}" for name, value in machine.items())
-    plots = "".join(_plot_times(f"{lab}: {run}", found) for (lab, run), found in cases.items())
+    plots = _plot_late(cases) if ("nested", "frames") in cases else ""
+    plots += "".join(_plot_times(f"{lab}: {run}", found) for (lab, run), found in cases.items())
     return (f"<!doctype html><meta charset=utf-8><title>Paradice: what operations cost</title>"
             f"<style>{STYLE}</style><h1>What operations cost</h1><ul>{facts}</ul>"
             "<p>Ratios are medians of rounds in which both had their turns; in parentheses their quartiles.</p>"

@@ -6,15 +6,20 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
 TOP = HERE.parents[1]
+sys.path.insert(0, str(TOP / "lab"))
+
+from paralab.compile import build  # pylint: disable=wrong-import-position
+from paralab.packages import packages  # pylint: disable=wrong-import-position
+
 BUILD = TOP / "build"
 OUT = BUILD / "bench"
 
-PACKAGES = "virtiofsd,alsa-utils"
 VIRTIOFSD = "/usr/libexec/virtiofsd --sandbox none --cache never"
 
 
@@ -29,11 +34,11 @@ def run(lab):
     shutil.rmtree(folder, ignore_errors=True)
     _fill(share, lab)
     line = [TOP / "lab/run", "--share", share, "--logs", logs, "--check-logs", "--timeout", "3600",
-            "--install", PACKAGES, *lab.arguments]
-    script = f"PARADICE_GUESTS={lab.guests} sh /share/bin/together"
+            "--install", ",".join(packages(lab.packages)), *lab.arguments]
+    script = lab.script or f"PARADICE_GUESTS={lab.guests} sh /share/bin/together"
     if lab.guests > 1:
         line += ["--guests", lab.guests]
-    else:
+    elif not lab.script:
         script = "sh /share/bin/in-guest; s=$?; touch /share/done; exit $s"
         socket = share / "virtiofs.sock" if lab.local else "/run/virtiofs.sock"
         line += [f"--guest-qemu-args={lab.qemu}-chardev socket,id=vfs,path={socket} "
@@ -44,7 +49,7 @@ def run(lab):
             with open(share / "out" / f"native.{name}", "wb") as out:
                 subprocess.run([share / "bin/pd-bench", "--rounds", rounds, "--ms", ms, *cases.split()],
                                check=True, stdout=out)
-    elif lab.guests == 1:
+    elif lab.guests == 1 and not lab.script:
         line += ["--host-run", "sh /share/bin/host-before", "--host-script", "sh /share/bin/on-host"]
     with _virtiofsd(share) if lab.local else contextlib.nullcontext():
         done = subprocess.run([*map(str, line), "--", "/bin/sh", "-c", script], check=False,
@@ -61,6 +66,9 @@ def _fill(share, lab):
     for program in (BUILD / "tests/guest").iterdir():
         if program.is_file() and os.access(program, os.X_OK):
             shutil.copy2(program, share / "bin")
+    for program, libraries in lab.programs.items():
+        build(TOP / "tests/classes/programs" / f"{program}.c", share / "bin" / program, libraries.split(),
+              packages(lab.packages))
     for script in (HERE / "share").iterdir():
         shutil.copy2(script, share / "bin")
     (share / "plan").write_text("".join(f"{line}\n" for line in lab.plan))
@@ -71,7 +79,7 @@ def _fill(share, lab):
 def _virtiofsd(share):
     """virtiofsd beside a guest on this machine, out of the lab's tree."""
     line = [TOP / "lab/run", "--quiet", "--topology", "local", "--on", "host", "--install",
-            PACKAGES, "--share", share, "--timeout", "3600", "--", *VIRTIOFSD.split(),
+            ",".join(packages("bench")), "--share", share, "--timeout", "3600", "--", *VIRTIOFSD.split(),
             "--socket-path=/share/virtiofs.sock", "--shared-dir=/share/files"]
     with open(share / "out/virtiofsd.log", "wb") as log:
         daemon = subprocess.Popen([*map(str, line)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -6,7 +6,13 @@
  *
  * A turning, shaded triangle goes into a texture; each frame is read back. Prints the renderer's
  * name, and a checksum of all the pixels; the last frame's go to PICTURE, red, green and blue, from
- * the top. Exit: 0, or 1 when something failed.
+ * the top.
+ *
+ *	pd-gl bench ROUNDS FRAMES NAME=NODE...
+ *
+ * The same on several nodes in turn, each round so many frames on each, in lines as pd-bench prints them.
+ *
+ * Exit: 0, or 1 when something failed.
  */
 #include <EGL/egl.h>
 #include <EGL/eglext.h>
@@ -17,8 +23,22 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #define SIDE 256
+#define MAX_VIEWS 4
+#define COUNTERS "/sys/kernel/debug/paradice/"
+
+/* A node, and what draws on it. */
+struct view {
+	const char *name;
+	EGLDisplay display;
+	EGLContext context;
+	GLuint program;
+};
+
+static uint8_t pixels[SIDE * SIDE * 4];
 
 static void die(const char *what)
 {
@@ -39,13 +59,11 @@ static GLuint shader(GLenum kind, const char *text)
 	return made;
 }
 
-static EGLDisplay start(const char *node)
+static void start(struct view *v, const char *node)
 {
 	static const EGLint wanted[] = { EGL_RENDERABLE_TYPE, EGL_OPENGL_ES2_BIT, EGL_NONE };
 	static const EGLint version[] = { EGL_CONTEXT_CLIENT_VERSION, 2, EGL_NONE };
 	struct gbm_device *gbm;
-	EGLDisplay display;
-	EGLContext context;
 	EGLConfig config = NULL;
 	EGLint n;
 	int fd = open(node, O_RDWR | O_CLOEXEC);
@@ -55,14 +73,19 @@ static EGLDisplay start(const char *node)
 		perror(node);
 		exit(1);
 	}
-	display = eglGetPlatformDisplay(EGL_PLATFORM_GBM_MESA, gbm, NULL);
-	if (!eglInitialize(display, NULL, NULL) || !eglBindAPI(EGL_OPENGL_ES_API))
+	v->display = eglGetPlatformDisplay(EGL_PLATFORM_GBM_MESA, gbm, NULL);
+	if (!eglInitialize(v->display, NULL, NULL) || !eglBindAPI(EGL_OPENGL_ES_API))
 		die("eglInitialize");
-	eglChooseConfig(display, wanted, &config, 1, &n);
-	context = eglCreateContext(display, config, EGL_NO_CONTEXT, version);
-	if (!context || !eglMakeCurrent(display, EGL_NO_SURFACE, EGL_NO_SURFACE, context))
+	eglChooseConfig(v->display, wanted, &config, 1, &n);
+	v->context = eglCreateContext(v->display, config, EGL_NO_CONTEXT, version);
+	if (!v->context)
 		die("making a context");
-	return display;
+}
+
+static void turn_to(const struct view *v)
+{
+	if (!eglMakeCurrent(v->display, EGL_NO_SURFACE, EGL_NO_SURFACE, v->context))
+		die("eglMakeCurrent");
 }
 
 static GLuint scene(void)
@@ -118,38 +141,107 @@ static void save(const char *path, const uint8_t *pixels)
 	}
 }
 
-int main(int argc, char **argv)
+/* One picture of so many, into pixels. */
+static void draw(const struct view *v, int frame, int frames)
 {
-	static uint8_t pixels[SIDE * SIDE * 4];
+	double angle = 2 * 3.14159265358979 * frame / frames;
+
+	glClearColor(0.1f, 0.2f, 0.3f, 1);
+	glClear(GL_COLOR_BUFFER_BIT);
+	glUniform2f(glGetUniformLocation(v->program, "turn"), (float)cos(angle), (float)sin(angle));
+	glDrawArrays(GL_TRIANGLES, 0, 3);
+	glReadPixels(0, 0, SIDE, SIDE, GL_RGBA, GL_UNSIGNED_BYTE, pixels);
+	if (glGetError() != GL_NO_ERROR)
+		die("drawing");
+}
+
+static int show(const char *node, int frames, const char *picture)
+{
 	uint64_t sum = 0xcbf29ce484222325ULL;
-	int frames = argc > 2 ? atoi(argv[2]) : 30, drawn = 0;
-	GLuint program;
+	struct view v = { 0 };
+	int drawn = 0;
 
-	if (argc < 2)
-		return 2;
-	start(argv[1]);
+	start(&v, node);
+	turn_to(&v);
 	printf("renderer: %s\n", (const char *)glGetString(GL_RENDERER));
-	program = scene();
+	v.program = scene();
 	for (int frame = 0; frame < frames; frame++) {
-		double angle = 2 * 3.14159265358979 * frame / frames;
-
-		glClearColor(0.1f, 0.2f, 0.3f, 1);
-		glClear(GL_COLOR_BUFFER_BIT);
-		glUniform2f(glGetUniformLocation(program, "turn"), (float)cos(angle),
-			    (float)sin(angle));
-		glDrawArrays(GL_TRIANGLES, 0, 3);
-		glReadPixels(0, 0, SIDE, SIDE, GL_RGBA, GL_UNSIGNED_BYTE, pixels);
-		if (glGetError() != GL_NO_ERROR)
-			die("drawing");
+		draw(&v, frame, frames);
 		for (size_t i = 0; i < sizeof(pixels); i += 4) {
 			drawn += pixels[i] > 100 || pixels[i + 1] > 100 || pixels[i + 2] > 100;
 			for (int part = 0; part < 4; part++)
 				sum = (sum ^ pixels[i + part]) * 0x100000001b3ULL;
 		}
 	}
-	if (argc > 3)
-		save(argv[3], pixels);
+	if (picture)
+		save(picture, pixels);
 	printf("%d frames, %d bright pixels, checksum %016llx\n", frames, drawn,
 	       (unsigned long long)sum);
 	return drawn == 0;
+}
+
+/* Of paradice.ko's; 0 without it. */
+static long counter(const char *name)
+{
+	char path[64];
+	long value = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), COUNTERS "%s", name);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%ld", &value) != 1)
+		value = 0;
+	fclose(f);
+	return value;
+}
+
+static void take_turn(const struct view *v, int round, int frames)
+{
+	long requests = counter("requests"), faults = counter("faults");
+	struct timespec began, ended;
+
+	turn_to(v);
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	for (int frame = 0; frame < frames; frame++)
+		draw(v, frame, frames);
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	printf("%s %d %d %lld %ld %ld 0\n", v->name, round, frames,
+	       (ended.tv_sec - began.tv_sec) * 1000000000LL + ended.tv_nsec - began.tv_nsec,
+	       counter("requests") - requests, counter("faults") - faults);
+}
+
+static int bench(int rounds, int frames, char **cases, int n)
+{
+	struct view v[MAX_VIEWS] = { 0 };
+
+	if (rounds < 1 || frames < 1 || n < 1 || n > MAX_VIEWS)
+		return 2;
+	for (int i = 0; i < n; i++) {
+		char *node = strchr(cases[i], '=');
+
+		if (!node)
+			return 2;
+		*node++ = '\0';
+		v[i].name = cases[i];
+		start(&v[i], node);
+		turn_to(&v[i]);
+		fprintf(stderr, "%s: %s\n", v[i].name, (const char *)glGetString(GL_RENDERER));
+		v[i].program = scene();
+		draw(&v[i], 0, frames); /* which compiles what there is to compile */
+	}
+	for (int round = 0; round < rounds; round++)
+		for (int i = 0; i < n; i++)
+			take_turn(&v[i], round, frames);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 4 && !strcmp(argv[1], "bench"))
+		return bench(atoi(argv[2]), atoi(argv[3]), argv + 4, argc - 4);
+	if (argc < 2)
+		return 2;
+	return show(argv[1], argc > 2 ? atoi(argv[2]) : 30, argc > 3 ? argv[3] : NULL);
 }

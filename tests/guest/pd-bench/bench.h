@@ -19,6 +19,7 @@
  * @number: a number, likewise
  * @per: how many operations @kind->once is, 0: one
  * @lost: what should have come and did not
+ * @late: how long ago the last of it came, by the driver's clock, which may be another; nanoseconds
  */
 struct bench {
 	const char *name;
@@ -29,6 +30,7 @@ struct bench {
 	unsigned long number;
 	unsigned long per;
 	unsigned long lost;
+	int64_t late;
 };
 
 /**

@@ -2,15 +2,15 @@
 /*
  * pd-bench: what operations cost, in a guest or, unmodified, on a host.
  *
- *	pd-bench [--rounds N] [--ms N] CASE...
+ *	pd-bench [--rounds N] [--ms N] [--wait FIFO] CASE...
  *
  * A CASE is NAME=KIND[:ARGUMENT...] (calls.c, maps.c, streams.c and waits.c have the kinds). In each of N rounds (default 20) each case
  * has its turn of some milliseconds (default 50), so that whatever else the machine does meanwhile hits all of
- * them alike. Each turn is a line
+ * them alike. With --wait the first begins when somebody opens the FIFO for writing. Each turn is a line
  *
- *	NAME ROUND OPERATIONS NANOSECONDS REQUESTS FAULTS LOST
+ *	NAME ROUND OPERATIONS NANOSECONDS REQUESTS FAULTS LOST LATE
  *
- * REQUESTS and FAULTS being what paradice.ko counted meanwhile, 0 without it.
+ * REQUESTS and FAULTS being what paradice.ko counted meanwhile, 0 without it; LATE is struct bench's.
  *
  * Exit: 0; 1 when something cannot be measured, 2 for wrong arguments.
  */
@@ -115,9 +115,9 @@ static void turn(struct bench *b, int round, uint64_t ns)
 		n += b->per ? b->per : 1;
 		took = now_ns() - begin;
 	} while (took < ns);
-	printf("%s %d %lu %llu %ld %ld %lu\n", b->name, round, n, (unsigned long long)took,
+	printf("%s %d %lu %llu %ld %ld %lu %lld\n", b->name, round, n, (unsigned long long)took,
 	       counter(COUNTERS "requests") - requests, counter(COUNTERS "faults") - faults,
-	       b->lost - lost);
+	       b->lost - lost, (long long)b->late);
 }
 
 int main(int argc, char **argv)
@@ -125,9 +125,11 @@ int main(int argc, char **argv)
 	static const struct option long_options[] = {
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "ms", required_argument, NULL, 'm' },
+		{ "wait", required_argument, NULL, 'w' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct bench cases[MAX_CASES];
+	const char *wait = NULL;
 	int rounds = 20;
 	int ms = 50;
 	int n = 0;
@@ -138,13 +140,16 @@ int main(int argc, char **argv)
 			rounds = atoi(optarg);
 		else if (c == 'm')
 			ms = atoi(optarg);
+		else if (c == 'w')
+			wait = optarg;
 		else
 			return 2;
 	}
 	for (; optind < argc && n < MAX_CASES; optind++)
 		parse(&cases[n++], argv[optind]);
 	if (!n || rounds < 1 || ms < 1) {
-		fprintf(stderr, "pd-bench [--rounds N] [--ms N] NAME=KIND:ARGUMENT...\n");
+		fprintf(stderr,
+			"pd-bench [--rounds N] [--ms N] [--wait FIFO] NAME=KIND:ARGUMENT...\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -153,6 +158,8 @@ int main(int argc, char **argv)
 		cases[i].kind->set_up(&cases[i]);
 		cases[i].kind->once(&cases[i]);
 	}
+	if (wait && open(wait, O_RDONLY) < 0)
+		fail("waiting for", wait);
 	for (int round = 0; round < rounds; round++)
 		for (int i = 0; i < n; i++)
 			turn(&cases[i], round, (uint64_t)ms * 1000000);

@@ -58,6 +58,8 @@ static void frames_once(struct bench *b)
 
 	if (ioctl(b->fd, VIDIOC_DQBUF, &buffer))
 		fail("a frame of", b->args[0]);
+	b->late = (int64_t)now_ns() - buffer.timestamp.tv_sec * INT64_C(1000000000) -
+		  buffer.timestamp.tv_usec * INT64_C(1000);
 	if (b->number && buffer.sequence > b->number)
 		b->lost += buffer.sequence - b->number;
 	b->number = buffer.sequence + 1;
