@@ -5,7 +5,7 @@
  *	pd-find NEEDLE HAYSTACK
  *
  * Says how many bytes were found, not where. When not: how much of the needle's beginning is
- * there at most, for who looks for the reason. Exit: 0 found, 1 not.
+ * there at most, and whether the other file ends then, for who looks for the reason. Exit: 0 found, 1 not.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,6 +46,7 @@ int main(int argc, char **argv)
 	at = n >= SEED ? memmem(hay, h, needle, SEED) : NULL;
 	while (at && same < n && at + same < hay + h && at[same] == needle[same])
 		same++;
-	printf("%zu of %zu bytes are the same\n", same, n);
+	printf("%zu of %zu bytes are the same%s\n", same, n,
+	       at && at + same == hay + h ? ", and then the file ends" : "");
 	return 1;
 }
