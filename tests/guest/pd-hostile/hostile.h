@@ -19,6 +19,8 @@
 
 /* How long each attack lasts, in seconds. */
 extern int attack_seconds;
+/* --no-maps: device memory cannot be mapped here. */
+extern bool without_maps;
 
 /* One more thing is wrong; says what, the first times. */
 void wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- *	pd-hostile SECONDS [ATTACK…]
+ *	pd-hostile [--no-maps] SECONDS [ATTACK…]
  *
- * Each attack, or those named, for so many seconds. Exit: 0, 1 when something was harmed that may not be,
+ * Each attack, or those named, for so many seconds; the victim maps no device memory with --no-maps. Exit: 0, 1 when something was harmed that may not be,
  * 2 for a wrong command line.
  */
 #include <errno.h>
@@ -33,6 +33,7 @@ static const struct {
 #define ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
 
 int attack_seconds;
+bool without_maps;
 static unsigned int nwrong;
 
 void wrong(const char *format, ...)
@@ -143,8 +144,11 @@ static bool named(const char *name, char **names)
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	without_maps = argc > 1 && !strcmp(argv[1], "--no-maps");
+	argc -= without_maps;
+	argv += without_maps;
 	if (argc < 2 || (attack_seconds = atoi(argv[1])) < 1) {
-		fprintf(stderr, "usage: pd-hostile SECONDS [ATTACK…]\n");
+		fprintf(stderr, "usage: pd-hostile [--no-maps] SECONDS [ATTACK…]\n");
 		return 2;
 	}
 	for (unsigned int i = 0; i < ATTACKS; i++)
