@@ -210,6 +210,13 @@ BLOCKED = TOOLS + "until ps -eo comm | grep -q ^pd:cat; do sleep 0.2; done; slee
 LEFT = "sleep 3; echo left:; ps -eo comm | grep -c -e ^pd: -e ^paradiced-vm"
 
 
+def assert_eio_then_served(run):
+    """Of WAITER's: the read under way gave EIO, and a new open was served."""
+    run.assert_ok()
+    assert "the reader ended: 1" in run.output and "Input/output error" in run.output, run.output
+    assert "read again: 4096" in run.output, run.output
+
+
 @pytest.mark.xen
 def test_guest_destroyed(tmp_path):
     """In the middle of an operation: nothing is left of it but the daemon."""
@@ -232,9 +239,7 @@ def test_worker_killed(tmp_path):
                                  "for d in $PARADICE_DAEMON_PIDS; do"
                                  " kill -9 $(ps -o pid=,comm= --ppid $d | sed -n 's/ paradiced-vm.*//p'); done"],
                   [WAITER], tmp_path)
-    run.assert_ok()
-    assert "the reader ended: 1" in run.output and "Input/output error" in run.output, run.output
-    assert "read again: 4096" in run.output, run.output
+    assert_eio_then_served(run)
 
 
 @pytest.mark.xen
@@ -245,9 +250,7 @@ def test_backend_killed_and_restarted(tmp_path):
                                   " tr '\\0' '\\n' </proc/$d/cmdline >/tmp/words; kill -9 $d; done;"
                                   " sleep 2; xargs -d '\\n' -a /tmp/words setsid >$PARADICE_LOG_DIR/again.log 2>&1 </dev/null &"],
                   [WAITER], tmp_path)
-    run.assert_ok()
-    assert "the reader ended: 1" in run.output and "Input/output error" in run.output, run.output
-    assert "read again: 4096" in run.output, run.output
+    assert_eio_then_served(run)
 
 
 @pytest.mark.xen
