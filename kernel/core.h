@@ -65,6 +65,7 @@ enum pd_wait {
 static_assert(BITS_PER_LONG == 64);
 static_assert(PAGE_SIZE == PD_PAGE_SIZE);
 
+struct pd_queue;
 struct pd_transport_ops;
 struct pd_bounce;
 struct gen_pool;
@@ -129,6 +130,7 @@ struct pd_spin {
  * @ops: the transport's; called only while @lost is false, or as its documentation says
  * @parent: the device under which the nodes appear; valid until pd_host_stop()
  * @nqueues: request queues
+ * @queues: by index; the transport's, until pd_transport_ops.free
  * @window_size: size of the window region
  * @lost: no answer will come any more; final
  * @stopping: the device goes: nothing new is begun
@@ -157,6 +159,7 @@ struct pd_host {
 	const struct pd_transport_ops *ops;
 	struct device *parent;
 	unsigned int nqueues;
+	struct pd_queue *queues[PD_QUEUE_REQUEST + PD_MAX_REQUEST_QUEUES];
 	u64 window_size;
 	bool lost;
 	bool stopping;

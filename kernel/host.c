@@ -7,6 +7,7 @@
 #include <linux/utsname.h>
 
 #include "core.h"
+#include "queue.h"
 #include "rules.h"
 #include "transport.h"
 
@@ -116,14 +117,15 @@ void pd_host_lose(struct pd_host *host, const char *why)
 {
 	struct pd_file *pf;
 	unsigned long handle;
+	unsigned int i;
 
 	if (xchg(&host->lost, true))
 		return;
 	if (why)
-		dev_err(host->parent,
-			"the host is lost: %s; its files give EIO until the device is bound again\n",
-			why);
-	host->ops->wake_all(host);
+		dev_err(host->parent, "the host is lost: %s; its files give EIO from now on, %s\n",
+			why, host->ops->again);
+	for (i = 0; i < PD_QUEUE_REQUEST + host->nqueues; i++)
+		pd_queue_wake_all(host->queues[i]);
 	wake_up_all(&host->space);
 	wake_up_all(&host->windows.wait);
 	rcu_read_lock();

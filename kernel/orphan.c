@@ -5,8 +5,8 @@
 #include <linux/sched/signal.h>
 
 #include "core.h"
+#include "queue.h"
 #include "request.h"
-#include "transport.h"
 
 /* how often an orphan tells the host that nobody waits, at first and at most */
 #define PD_ORPHAN_BACKOFF (HZ / 50 + 1)
@@ -33,7 +33,7 @@ int pd_req_post(struct pd_request *r)
 		atomic_dec(&pd_stats.orphans);
 		return ret;
 	}
-	host->ops->kick(host, queue);
+	pd_queue_kick(host->queues[queue]);
 	return 0;
 }
 
@@ -72,7 +72,7 @@ static int pd_req_refuse_fault(struct pd_request *r)
 	}
 	ret = pd_req_submit(r);
 	if (!ret)
-		r->host->ops->kick(r->host, r->queue);
+		pd_queue_kick(pd_req_queue(r));
 	return ret;
 }
 

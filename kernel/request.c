@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 
 #include "core.h"
+#include "queue.h"
 #include "request.h"
 #include "transport.h"
 
@@ -165,7 +166,7 @@ int pd_req_try_reserve(struct pd_request *r)
 
 	if (pd_host_lost(r->host))
 		return -EIO;
-	ret = r->host->ops->reserve(r->host, r->queue, urgent);
+	ret = pd_queue_reserve(pd_req_queue(r), urgent);
 	if (!ret)
 		r->reserved = true;
 	return ret;
@@ -212,12 +213,12 @@ int pd_req_reserve(struct pd_request *r, enum pd_wait how)
 void pd_req_unreserve(struct pd_request *r)
 {
 	r->reserved = false;
-	r->host->ops->unreserve(r->host, r->queue);
+	pd_queue_unreserve(pd_req_queue(r));
 }
 
 /**
  * pd_req_submit() - hands @r's message to the host, at the place that was reserved
- * @r: request; the caller calls the transport's kick() afterwards
+ * @r: request; the caller calls pd_queue_kick() afterwards
  *
  * Any context, spinlocks may be held. Return: 0, -EIO or -ENOMEM.
  */
@@ -229,7 +230,7 @@ int pd_req_submit(struct pd_request *r)
 	r->state = PD_REQ_SENT;
 	r->reserved = false;
 	atomic_inc(&r->host->inflight);
-	ret = r->host->ops->submit(r->host, r);
+	ret = pd_queue_submit(pd_req_queue(r), r);
 	if (ret) {
 		atomic_dec(&r->host->inflight);
 		r->state = PD_REQ_NEW;
@@ -256,14 +257,14 @@ int pd_req_send(struct pd_request *r, enum pd_wait how)
 	return ret;
 }
 
-/* see transport.h */
+/* see request.h */
 bool pd_req_will_continue(const struct pd_request *r, u32 len)
 {
 	return len >= sizeof(r->resp) && r->mm && r->cancellable &&
 	       READ_ONCE(r->resp.status) == cpu_to_le32(PD_ST_FAULT);
 }
 
-/* see transport.h */
+/* see request.h */
 void pd_req_complete(struct pd_request *r, u32 len)
 {
 	unsigned long flags;

@@ -11,8 +11,8 @@
 #include <linux/sched/stat.h>
 
 #include "core.h"
+#include "queue.h"
 #include "request.h"
-#include "transport.h"
 
 #define PD_SPIN_FIRST 10000u /* ns */
 /* where looking is of no use, it is tried again each so many times */
@@ -51,8 +51,8 @@ static u32 pd_spin_limit(struct pd_spin *spin)
 void pd_req_kick(struct pd_request *r)
 {
 	if (r->awaited)
-		r->host->ops->spin(r->host, r->queue, true);
-	r->host->ops->kick(r->host, r->queue);
+		pd_queue_spin(pd_req_queue(r), true);
+	pd_queue_kick(pd_req_queue(r));
 }
 
 /*
@@ -62,21 +62,21 @@ void pd_req_kick(struct pd_request *r)
 void pd_req_spin(struct pd_request *r)
 {
 	u32 limit = pd_spin_limit(pd_spin_kind(r));
-	struct pd_host *host = r->host;
+	struct pd_queue *q = pd_req_queue(r);
 	u64 begin = local_clock();
 
 	r->sent = begin;
 	if (!single_task_running())
 		limit = 0;
 	for (;;) {
-		host->ops->poll(host, r->queue);
+		pd_queue_answered(q);
 		if (pd_req_answered(r) || need_resched() || signal_pending(current) ||
 		    local_clock() - begin >= limit)
 			break;
 		cpu_relax();
 	}
 	r->found = pd_req_answered(r);
-	host->ops->spin(host, r->queue, false);
+	pd_queue_spin(q, false);
 }
 
 /* @r, of which pd_req_spin() saw the begin, is answered and its task runs */

@@ -10,6 +10,7 @@
 
 #include "compat/compat.h"
 #include "core.h"
+#include "queue.h"
 #include "transport.h"
 
 /* descriptors that a message can take: head, lists, answer */
@@ -18,21 +19,13 @@
 #define PD_EVENTS 64
 
 /**
- * struct pd_queue - a virtqueue
- * @lock: protects the rest
- * @vq: NULL when the device is gone
- * @reserved: descriptors kept for messages that will be submitted
- * @margin: descriptors set aside for messages that must not wait behind operations
- * @spinning: tasks that look for answers themselves; no interrupts meanwhile
- * @inflight: requests in it
+ * struct pd_vq - a virtqueue
+ * @q: the queue that it carries
+ * @vq: valid while @q is live, and until the queues are deleted
  */
-struct pd_queue {
-	spinlock_t lock; /* see above */
+struct pd_vq {
+	struct pd_queue q;
 	struct virtqueue *vq;
-	unsigned int reserved;
-	unsigned int margin;
-	unsigned int spinning;
-	struct list_head inflight;
 };
 
 /**
@@ -50,7 +43,7 @@ struct pd_virtio {
 	struct virtio_shm_region shm;
 	struct pd_event *events;
 	unsigned int nqueues;
-	struct pd_queue queues[];
+	struct pd_vq queues[];
 };
 
 static struct pd_virtio *to_virtio(struct pd_host *host)
@@ -58,49 +51,24 @@ static struct pd_virtio *to_virtio(struct pd_host *host)
 	return container_of(host, struct pd_virtio, host);
 }
 
-static struct pd_queue *to_queue(struct pd_host *host, unsigned int queue)
+static struct virtqueue *to_vq(struct pd_queue *q)
 {
-	struct pd_virtio *v = to_virtio(host);
-
-	return &v->queues[queue];
+	return container_of(q, struct pd_vq, q)->vq;
 }
 
-static int pd_virtio_reserve(struct pd_host *host, unsigned int queue, bool urgent)
-{
-	struct pd_queue *q = to_queue(host, queue);
-	unsigned int need = q->reserved + PD_DESCS;
-	unsigned long flags;
-	int ret = 0;
+/* ---- rings ---- */
 
-	spin_lock_irqsave(&q->lock, flags);
-	need = q->reserved + PD_DESCS + (urgent ? 0 : q->margin);
-	if (!q->vq || virtqueue_is_broken(q->vq))
-		ret = -EIO;
-	else if (q->vq->num_free < need)
-		ret = -ENOSPC;
-	else
-		q->reserved += PD_DESCS;
-	spin_unlock_irqrestore(&q->lock, flags);
-	return ret;
+static int pd_virtio_space(struct pd_queue *q)
+{
+	struct virtqueue *vq = to_vq(q);
+
+	return virtqueue_is_broken(vq) ? -EIO : vq->num_free;
 }
 
-static void pd_virtio_unreserve(struct pd_host *host, unsigned int queue)
+static int pd_virtio_add(struct pd_queue *q, struct pd_request *r)
 {
-	struct pd_queue *q = to_queue(host, queue);
-	unsigned long flags;
-
-	spin_lock_irqsave(&q->lock, flags);
-	q->reserved -= PD_DESCS;
-	spin_unlock_irqrestore(&q->lock, flags);
-	wake_up(&host->space);
-}
-
-static int pd_virtio_submit(struct pd_host *host, struct pd_request *r)
-{
-	struct pd_queue *q = to_queue(host, r->queue);
 	struct scatterlist head, lists, answer, tail, *sgs[PD_DESCS];
 	unsigned int out = 0, in = 0;
-	unsigned long flags;
 	int ret;
 
 	sg_init_one(&head, &r->req, sizeof(r->req));
@@ -116,48 +84,78 @@ static int pd_virtio_submit(struct pd_host *host, struct pd_request *r)
 		sg_init_one(&tail, r->tail, r->tail_len);
 		sgs[out + in++] = &tail;
 	}
-
-	spin_lock_irqsave(&q->lock, flags);
-	q->reserved -= PD_DESCS;
-	if (!q->vq) {
-		ret = -EIO;
-	} else {
-		ret = virtqueue_add_sgs(q->vq, sgs, out, in, r, GFP_ATOMIC);
-		if (!ret)
-			list_add_tail(&r->link, &q->inflight);
-		else if (ret != -ENOMEM)
-			ret = -EIO;
-	}
-	spin_unlock_irqrestore(&q->lock, flags);
-	return ret;
+	ret = virtqueue_add_sgs(to_vq(q), sgs, out, in, r, GFP_ATOMIC);
+	return ret && ret != -ENOMEM ? -EIO : ret;
 }
 
-static void pd_virtio_kick(struct pd_host *host, unsigned int queue)
+static void pd_virtio_kick(struct pd_queue *q)
 {
-	struct pd_queue *q = to_queue(host, queue);
-	unsigned long flags;
-
-	/* notified under the lock: the queue could be deleted otherwise */
-	spin_lock_irqsave(&q->lock, flags);
-	if (q->vq)
-		virtqueue_kick(q->vq);
-	spin_unlock_irqrestore(&q->lock, flags);
+	virtqueue_kick(to_vq(q));
 }
 
-static void pd_virtio_wake_all(struct pd_host *host)
+static struct pd_request *pd_virtio_take(struct pd_queue *q, u32 *len)
 {
-	struct pd_virtio *v = to_virtio(host);
-	struct pd_request *r;
-	unsigned long flags;
-	unsigned int i;
-
-	for (i = 0; i < v->nqueues; i++) {
-		spin_lock_irqsave(&v->queues[i].lock, flags);
-		list_for_each_entry(r, &v->queues[i].inflight, link)
-			wake_up(&r->wait);
-		spin_unlock_irqrestore(&v->queues[i].lock, flags);
-	}
+	return virtqueue_get_buf(to_vq(q), len);
 }
+
+static int pd_virtio_post_event(struct virtqueue *vq, struct pd_event *ev)
+{
+	struct scatterlist sg;
+
+	sg_init_one(&sg, ev, sizeof(*ev));
+	return virtqueue_add_inbuf(vq, &sg, 1, ev, GFP_ATOMIC);
+}
+
+static bool pd_virtio_take_event(struct pd_queue *q, struct pd_event *ev, u32 *len)
+{
+	struct virtqueue *vq = to_vq(q);
+	struct pd_event *buf = virtqueue_get_buf(vq, len);
+
+	if (!buf)
+		return false;
+	*ev = *buf;
+	if (!pd_virtio_post_event(vq, buf))
+		virtqueue_kick(vq);
+	return true;
+}
+
+static void pd_virtio_quiet(struct pd_queue *q)
+{
+	virtqueue_disable_cb(to_vq(q));
+}
+
+static bool pd_virtio_listen(struct pd_queue *q)
+{
+	struct virtqueue *vq = to_vq(q);
+
+	/* of a broken queue nothing more comes */
+	return !virtqueue_enable_cb(vq) && !virtqueue_is_broken(vq);
+}
+
+static void *pd_virtio_detach(struct pd_queue *q)
+{
+	return virtqueue_detach_unused_buf(to_vq(q));
+}
+
+static const struct pd_queue_ops pd_virtio_queue_ops = {
+	.space = pd_virtio_space,
+	.add = pd_virtio_add,
+	.kick = pd_virtio_kick,
+	.take = pd_virtio_take,
+	.take_event = pd_virtio_take_event,
+	.quiet = pd_virtio_quiet,
+	.listen = pd_virtio_listen,
+	.detach = pd_virtio_detach,
+};
+
+static void pd_virtio_interrupt(struct virtqueue *vq)
+{
+	struct pd_virtio *v = vq->vdev->priv;
+
+	pd_queue_answered(&v->queues[vq->index].q);
+}
+
+/* ---- the device ---- */
 
 static void pd_virtio_free(struct pd_host *host)
 {
@@ -167,140 +165,10 @@ static void pd_virtio_free(struct pd_host *host)
 	kfree(v);
 }
 
-/* takes the next answered request out of @q; @more: there may be others */
-static struct pd_request *pd_virtio_next(struct pd_queue *q, u32 *len, bool *more)
-{
-	struct pd_request *r = NULL;
-	unsigned long flags;
-
-	spin_lock_irqsave(&q->lock, flags);
-	*more = false;
-	if (q->vq) {
-		r = virtqueue_get_buf(q->vq, len);
-		/* of a broken queue nothing more comes */
-		if (!r && !q->spinning)
-			*more = !virtqueue_enable_cb(q->vq) && !virtqueue_is_broken(q->vq);
-	}
-	if (r) {
-		*more = true;
-		list_del_init(&r->link);
-		/* whoever goes on with an operation must not wait behind those that begin */
-		if (pd_req_will_continue(r, *len)) {
-			q->reserved += PD_DESCS;
-			r->reserved = true;
-		}
-	}
-	spin_unlock_irqrestore(&q->lock, flags);
-	return r;
-}
-
-/* a broken queue is the end of its host */
-static void pd_virtio_judge(struct pd_virtio *v, struct pd_queue *q)
-{
-	unsigned long flags;
-	bool broken;
-
-	spin_lock_irqsave(&q->lock, flags);
-	broken = q->vq && virtqueue_is_broken(q->vq);
-	spin_unlock_irqrestore(&q->lock, flags);
-	if (broken)
-		pd_host_lose(&v->host, "it broke a virtqueue");
-}
-
-/* hands over all answered requests of @q */
-static void pd_virtio_take(struct pd_virtio *v, struct pd_queue *q)
-{
-	struct pd_request *r;
-	bool more, any = false;
-	u32 len;
-
-	do {
-		r = pd_virtio_next(q, &len, &more);
-		if (r) {
-			any = true;
-			pd_req_complete(r, len);
-		}
-	} while (more);
-
-	if (any)
-		wake_up(&v->host.space);
-	pd_virtio_judge(v, q);
-}
-
-static void pd_virtio_answered(struct virtqueue *vq)
-{
-	struct pd_virtio *v = vq->vdev->priv;
-
-	pd_virtio_take(v, &v->queues[vq->index]);
-}
-
-static void pd_virtio_poll(struct pd_host *host, unsigned int queue)
-{
-	pd_virtio_take(to_virtio(host), to_queue(host, queue));
-}
-
-static void pd_virtio_spin(struct pd_host *host, unsigned int queue, bool on)
-{
-	struct pd_queue *q = to_queue(host, queue);
-	unsigned long flags;
-	bool last;
-
-	spin_lock_irqsave(&q->lock, flags);
-	if (on && !q->spinning++ && q->vq)
-		virtqueue_disable_cb(q->vq);
-	last = !on && !--q->spinning;
-	spin_unlock_irqrestore(&q->lock, flags);
-	if (last)
-		pd_virtio_take(to_virtio(host), q); /* which allows interrupts again */
-}
-
 static const struct pd_transport_ops pd_virtio_ops = {
-	.reserve = pd_virtio_reserve,
-	.unreserve = pd_virtio_unreserve,
-	.submit = pd_virtio_submit,
-	.kick = pd_virtio_kick,
-	.spin = pd_virtio_spin,
-	.poll = pd_virtio_poll,
-	.wake_all = pd_virtio_wake_all,
+	.again = "others can be opened when the device is bound again",
 	.free = pd_virtio_free,
 };
-
-static int pd_virtio_post_event(struct pd_queue *q, struct pd_event *ev)
-{
-	struct scatterlist sg;
-
-	sg_init_one(&sg, ev, sizeof(*ev));
-	return virtqueue_add_inbuf(q->vq, &sg, 1, ev, GFP_ATOMIC);
-}
-
-static void pd_virtio_event(struct virtqueue *vq)
-{
-	struct pd_virtio *v = vq->vdev->priv;
-	struct pd_queue *q = &v->queues[PD_QUEUE_EVENT];
-	struct pd_event *buf, ev;
-	unsigned long flags;
-	bool more;
-	u32 len;
-
-	do {
-		spin_lock_irqsave(&q->lock, flags);
-		more = false;
-		buf = q->vq ? virtqueue_get_buf(q->vq, &len) : NULL;
-		if (buf) {
-			more = true;
-			ev = *buf;
-			if (!pd_virtio_post_event(q, buf))
-				virtqueue_kick(q->vq);
-		} else if (q->vq) {
-			more = !virtqueue_enable_cb(q->vq);
-		}
-		spin_unlock_irqrestore(&q->lock, flags);
-		if (buf && len >= sizeof(ev))
-			pd_event(&v->host, &ev);
-	} while (more && !virtqueue_is_broken(vq));
-
-	pd_virtio_judge(v, q);
-}
 
 /* finds control, event and @n request queues */
 static int pd_virtio_find(struct pd_virtio *v, unsigned int n)
@@ -319,7 +187,7 @@ static int pd_virtio_find(struct pd_virtio *v, unsigned int n)
 		goto out;
 
 	for (i = 0; i < total; i++) {
-		callbacks[i] = i == PD_QUEUE_EVENT ? pd_virtio_event : pd_virtio_answered;
+		callbacks[i] = pd_virtio_interrupt;
 		names[i] = i == PD_QUEUE_CONTROL ? "control" :
 			   i == PD_QUEUE_EVENT	 ? "event" :
 						   "request";
@@ -329,10 +197,8 @@ static int pd_virtio_find(struct pd_virtio *v, unsigned int n)
 		goto out;
 
 	for (i = 0; i < total; i++) {
-		struct pd_queue *q = &v->queues[i];
-
-		q->vq = vqs[i];
-		q->margin = max(virtqueue_get_vring_size(q->vq) / 8, 2u * PD_DESCS);
+		v->queues[i].vq = vqs[i];
+		pd_queue_begin(&v->queues[i].q, virtqueue_get_vring_size(vqs[i]));
 	}
 	v->nqueues = total;
 	v->host.nqueues = n;
@@ -345,15 +211,15 @@ out:
 
 static int pd_virtio_post_events(struct pd_virtio *v)
 {
-	struct pd_queue *q = &v->queues[PD_QUEUE_EVENT];
+	struct virtqueue *vq = v->queues[PD_QUEUE_EVENT].vq;
 	unsigned int i, n;
 
-	n = min_t(unsigned int, PD_EVENTS, virtqueue_get_vring_size(q->vq));
+	n = min_t(unsigned int, PD_EVENTS, virtqueue_get_vring_size(vq));
 	v->events = kcalloc(n, sizeof(*v->events), GFP_KERNEL);
 	if (!v->events)
 		return -ENOMEM;
 	for (i = 0; i < n; i++)
-		if (pd_virtio_post_event(q, &v->events[i]))
+		if (pd_virtio_post_event(vq, &v->events[i]))
 			break;
 	return i ? 0 : -ENOSPC;
 }
@@ -362,28 +228,12 @@ static int pd_virtio_post_events(struct pd_virtio *v)
 static void pd_virtio_stop(struct pd_virtio *v)
 {
 	struct virtio_device *vdev = v->vdev;
-	struct pd_request *r;
 	unsigned int i;
 
 	virtio_reset_device(vdev);
 	for (i = 0; i < v->nqueues; i++) {
-		struct pd_queue *q = &v->queues[i];
-		struct virtqueue *vq = q->vq;
-
-		spin_lock_irq(&q->lock);
-		q->vq = NULL;
-		spin_unlock_irq(&q->lock);
-		for (;;) {
-			r = virtqueue_detach_unused_buf(vq);
-			if (!r)
-				break;
-			if (i == PD_QUEUE_EVENT)
-				continue;
-			spin_lock_irq(&q->lock);
-			list_del_init(&r->link);
-			spin_unlock_irq(&q->lock);
-			pd_req_complete(r, 0);
-		}
+		pd_queue_end(&v->queues[i].q);
+		pd_queue_drain(&v->queues[i].q);
 	}
 	vdev->config->del_vqs(vdev);
 	wake_up_all(&v->host.space);
@@ -416,11 +266,9 @@ static int pd_virtio_probe(struct virtio_device *vdev)
 		return -ENOMEM;
 	v->vdev = vdev;
 	vdev->priv = v;
-	for (i = 0; i < PD_QUEUE_REQUEST + n; i++) {
-		spin_lock_init(&v->queues[i].lock);
-		INIT_LIST_HEAD(&v->queues[i].inflight);
-	}
 	pd_host_init(&v->host, &pd_virtio_ops, &vdev->dev);
+	for (i = 0; i < PD_QUEUE_REQUEST + n; i++)
+		pd_queue_init(&v->queues[i].q, &v->host, &pd_virtio_queue_ops, i, PD_DESCS);
 
 	ret = pd_virtio_find(v, n);
 	if (ret && n > 1)

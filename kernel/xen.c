@@ -33,9 +33,9 @@ static struct pd_xen *to_xen(struct pd_host *host)
 	return container_of(host, struct pd_xen, host);
 }
 
-static struct pd_xen_queue *to_queue(struct pd_host *host, unsigned int queue)
+static struct pd_xen_queue *to_queue(struct pd_queue *q)
 {
-	return &to_xen(host)->queues[queue];
+	return container_of(q, struct pd_xen_queue, q);
 }
 
 /* ---- pages ---- */
@@ -112,39 +112,17 @@ static void pd_xen_free_room(struct pd_request *r)
 	r->room = NULL;
 }
 
-/* ---- messages ---- */
+/* ---- rings ---- */
 
-static int pd_xen_reserve(struct pd_host *host, unsigned int queue, bool urgent)
+static int pd_xen_space(struct pd_queue *q)
 {
-	struct pd_xen_queue *q = to_queue(host, queue);
-	unsigned long flags;
-	int ret = 0;
+	const struct pd_ring *ring = &to_queue(q)->ring;
 
-	spin_lock_irqsave(&q->lock, flags);
-	if (!q->live || q->ring.broken)
-		ret = -EIO;
-	else if (q->ring.num_free < q->reserved + 1 + (urgent ? 0 : q->margin))
-		ret = -ENOSPC;
-	else
-		q->reserved++;
-	spin_unlock_irqrestore(&q->lock, flags);
-	return ret;
+	return ring->broken ? -EIO : ring->num_free;
 }
 
-static void pd_xen_unreserve(struct pd_host *host, unsigned int queue)
+static int pd_xen_add(struct pd_queue *q, struct pd_request *r)
 {
-	struct pd_xen_queue *q = to_queue(host, queue);
-	unsigned long flags;
-
-	spin_lock_irqsave(&q->lock, flags);
-	q->reserved--;
-	spin_unlock_irqrestore(&q->lock, flags);
-	wake_up(&host->space);
-}
-
-static int pd_xen_submit(struct pd_host *host, struct pd_request *r)
-{
-	struct pd_xen_queue *q = to_queue(host, r->queue);
 	struct pd_grants *g = r->room;
 	const struct pd_ring_message m = {
 		.req = &r->req,
@@ -153,56 +131,24 @@ static int pd_xen_submit(struct pd_host *host, struct pd_request *r)
 		.tail_len = r->tail_len,
 		.refs = g ? g->refs : NULL,
 	};
-	unsigned long flags;
 	int ret;
 
 	if (m.lists_len > PD_RING_INLINE && g && m.lists_len <= g->n * PAGE_SIZE)
 		pd_grants_write(g, r->lists, r->lists_len);
-	spin_lock_irqsave(&q->lock, flags);
-	q->reserved--;
-	ret = q->live ? pd_ring_add_message(&q->ring, &m, r) : -EIO;
-	if (!ret)
-		list_add_tail(&r->link, &q->inflight);
-	spin_unlock_irqrestore(&q->lock, flags);
+	ret = pd_ring_add_message(&to_queue(q)->ring, &m, r);
 	/* a place was reserved, and room made */
 	if (WARN_ON_ONCE(ret && ret != -EIO))
 		ret = -EIO;
 	return ret;
 }
 
-/* rings the other side where it listens; q->lock held: the event channel could go otherwise */
-static void pd_xen_kick_locked(struct pd_xen_queue *q)
+static void pd_xen_kick(struct pd_queue *q)
 {
-	if (q->live && pd_ring_kick(&q->ring))
-		notify_remote_via_irq(q->irq);
+	struct pd_xen_queue *xq = to_queue(q);
+
+	if (pd_ring_kick(&xq->ring))
+		notify_remote_via_irq(xq->irq);
 }
-
-static void pd_xen_kick(struct pd_host *host, unsigned int queue)
-{
-	struct pd_xen_queue *q = to_queue(host, queue);
-	unsigned long flags;
-
-	spin_lock_irqsave(&q->lock, flags);
-	pd_xen_kick_locked(q);
-	spin_unlock_irqrestore(&q->lock, flags);
-}
-
-static void pd_xen_wake_all(struct pd_host *host)
-{
-	struct pd_xen *x = to_xen(host);
-	struct pd_request *r;
-	unsigned long flags;
-	unsigned int i;
-
-	for (i = 0; i < x->nqueues; i++) {
-		spin_lock_irqsave(&x->queues[i].lock, flags);
-		list_for_each_entry(r, &x->queues[i].inflight, link)
-			wake_up(&r->wait);
-		spin_unlock_irqrestore(&x->queues[i].lock, flags);
-	}
-}
-
-/* ---- answers ---- */
 
 /* copies @r's answer of @len bytes: what is looked at, the back-end cannot change any more */
 static void pd_xen_copy_answer(struct pd_request *r, const void *slot, u32 len)
@@ -218,121 +164,67 @@ static void pd_xen_copy_answer(struct pd_request *r, const void *slot, u32 len)
 		memcpy(r->tail, slot + PD_RING_MORE, more);
 }
 
-/* takes the next answered request out of @q; @more: there may be others */
-static struct pd_request *pd_xen_next(struct pd_xen_queue *q, u32 *len, bool *more)
+static struct pd_request *pd_xen_take(struct pd_queue *q, u32 *len)
 {
-	struct pd_request *r = NULL;
-	unsigned long flags;
+	struct pd_xen_queue *xq = to_queue(q);
+	struct pd_request *r;
 	const void *slot;
 
-	spin_lock_irqsave(&q->lock, flags);
-	*more = false;
-	if (q->live) {
-		r = pd_ring_take(&q->ring, &slot, len);
-		if (!r && !q->spinning)
-			*more = pd_ring_listen(&q->ring);
-	}
+	r = pd_ring_take(&xq->ring, &slot, len);
 	if (r) {
-		*more = true;
-		q->taken = true;
+		xq->taken = true;
 		pd_xen_copy_answer(r, slot, *len);
-		list_del_init(&r->link);
-		/* whoever goes on with an operation must not wait behind those that begin */
-		if (pd_req_will_continue(r, *len)) {
-			q->reserved++;
-			r->reserved = true;
-		}
 	}
-	spin_unlock_irqrestore(&q->lock, flags);
 	return r;
 }
 
-/* a broken queue is the end of its host */
-static void pd_xen_judge(struct pd_xen_queue *q)
+static bool pd_xen_take_event(struct pd_queue *q, struct pd_event *ev, u32 *len)
 {
-	if (READ_ONCE(q->ring.broken))
-		pd_host_lose(&q->x->host, "it broke a queue");
-}
-
-/* hands over all answered requests of @q */
-static void pd_xen_take(struct pd_xen_queue *q)
-{
-	struct pd_request *r;
-	bool more, any = false;
-	u32 len;
-
-	do {
-		r = pd_xen_next(q, &len, &more);
-		if (r) {
-			any = true;
-			pd_req_complete(r, len);
-		}
-	} while (more);
-
-	if (any)
-		wake_up(&q->x->host.space);
-	pd_xen_judge(q);
-}
-
-static void pd_xen_poll(struct pd_host *host, unsigned int queue)
-{
-	pd_xen_take(to_queue(host, queue));
-}
-
-static void pd_xen_spin(struct pd_host *host, unsigned int queue, bool on)
-{
-	struct pd_xen_queue *q = to_queue(host, queue);
-	unsigned long flags;
-	bool last;
-
-	spin_lock_irqsave(&q->lock, flags);
-	if (on && !q->spinning++ && q->live)
-		pd_ring_quiet(&q->ring);
-	last = !on && !--q->spinning;
-	spin_unlock_irqrestore(&q->lock, flags);
-	if (last)
-		pd_xen_take(q); /* which asks for events again */
-}
-
-/* takes all events, and gives their buffers back */
-static void pd_xen_take_events(struct pd_xen_queue *q)
-{
-	struct pd_event ev;
-	unsigned long flags;
+	struct pd_xen_queue *xq = to_queue(q);
 	const void *slot;
-	bool more, have;
-	u32 len;
 
-	do {
-		spin_lock_irqsave(&q->lock, flags);
-		more = false;
-		have = q->live && pd_ring_take(&q->ring, &slot, &len);
-		if (have) {
-			more = true;
-			q->taken = true;
-			memcpy(&ev, slot, sizeof(ev));
-			if (!pd_ring_add_buffer(&q->ring, sizeof(ev)))
-				pd_xen_kick_locked(q);
-		} else if (q->live) {
-			more = pd_ring_listen(&q->ring);
-		}
-		spin_unlock_irqrestore(&q->lock, flags);
-		if (have && len >= sizeof(ev))
-			pd_event(&q->x->host, &ev);
-	} while (more);
-	pd_xen_judge(q);
+	if (!pd_ring_take(&xq->ring, &slot, len))
+		return false;
+	xq->taken = true;
+	memcpy(ev, slot, sizeof(*ev));
+	if (!pd_ring_add_buffer(&xq->ring, sizeof(*ev)))
+		pd_xen_kick(q);
+	return true;
 }
+
+static void pd_xen_quiet(struct pd_queue *q)
+{
+	pd_ring_quiet(&to_queue(q)->ring);
+}
+
+static bool pd_xen_listen(struct pd_queue *q)
+{
+	return pd_ring_listen(&to_queue(q)->ring);
+}
+
+static void *pd_xen_detach(struct pd_queue *q)
+{
+	return pd_ring_detach(&to_queue(q)->ring);
+}
+
+static const struct pd_queue_ops pd_xen_queue_ops = {
+	.space = pd_xen_space,
+	.add = pd_xen_add,
+	.kick = pd_xen_kick,
+	.take = pd_xen_take,
+	.take_event = pd_xen_take_event,
+	.quiet = pd_xen_quiet,
+	.listen = pd_xen_listen,
+	.detach = pd_xen_detach,
+};
 
 static irqreturn_t pd_xen_interrupt(int irq, void *data)
 {
-	struct pd_xen_queue *q = data;
+	struct pd_xen_queue *xq = data;
 
-	if (q->index == PD_QUEUE_EVENT)
-		pd_xen_take_events(q);
-	else
-		pd_xen_take(q);
+	pd_queue_answered(&xq->q);
 	/* an event for what a task has found itself is none too many */
-	xen_irq_lateeoi(irq, xchg(&q->taken, false) ? 0 : XEN_EOI_FLAG_SPURIOUS);
+	xen_irq_lateeoi(irq, xchg(&xq->taken, false) ? 0 : XEN_EOI_FLAG_SPURIOUS);
 	return IRQ_HANDLED;
 }
 
@@ -344,13 +236,7 @@ static void pd_xen_free(struct pd_host *host)
 }
 
 static const struct pd_transport_ops pd_xen_ops = {
-	.reserve = pd_xen_reserve,
-	.unreserve = pd_xen_unreserve,
-	.submit = pd_xen_submit,
-	.kick = pd_xen_kick,
-	.spin = pd_xen_spin,
-	.poll = pd_xen_poll,
-	.wake_all = pd_xen_wake_all,
+	.again = "others can be opened when its back-end is there again",
 	.share = pd_xen_share,
 	.unshare = pd_xen_unshare,
 	.room = pd_xen_room,
@@ -402,7 +288,7 @@ static int pd_xen_make_area(struct pd_xen_queue *q, u32 num)
 	head->pages = cpu_to_le32(n);
 	for (i = 0; i < n; i++)
 		head->refs[i] = cpu_to_le32(q->area->refs[i]);
-	return pd_ring_init(&q->ring, q->vaddr, num, q->index);
+	return pd_ring_init(&q->ring, q->vaddr, num, q->q.index);
 }
 
 static int pd_xen_make_channel(struct pd_xen_queue *q)
@@ -413,8 +299,8 @@ static int pd_xen_make_channel(struct pd_xen_queue *q)
 	ret = xenbus_alloc_evtchn(xdev, &q->port);
 	if (ret)
 		return ret;
-	ret = bind_evtchn_to_irqhandler_lateeoi(q->port, pd_xen_interrupt, 0, pd_xen_name(q->index),
-						q);
+	ret = bind_evtchn_to_irqhandler_lateeoi(q->port, pd_xen_interrupt, 0,
+						pd_xen_name(q->q.index), q);
 	if (ret < 0) {
 		xenbus_free_evtchn(xdev, q->port);
 		return ret;
@@ -428,13 +314,14 @@ static int pd_xen_make_queue(struct pd_xen_queue *q, u32 num)
 	int ret;
 
 	ret = pd_xen_make_area(q, num);
-	while (!ret && q->index == PD_QUEUE_EVENT && q->ring.num_free)
+	while (!ret && q->q.index == PD_QUEUE_EVENT && q->ring.num_free)
 		ret = pd_ring_add_buffer(&q->ring, sizeof(struct pd_event));
 	if (ret)
 		return ret;
-	q->margin = num / 8;
-	q->live = true;
-	return pd_xen_make_channel(q);
+	ret = pd_xen_make_channel(q);
+	if (!ret)
+		pd_queue_begin(&q->q, num);
+	return ret;
 }
 
 /**
@@ -456,14 +343,13 @@ struct pd_xen *pd_xen_new(struct xenbus_device *xdev, unsigned int nrequest)
 	x->xdev = xdev;
 	x->domid = xdev->otherend_id;
 	x->nqueues = n;
-	for (i = 0; i < n; i++) {
-		spin_lock_init(&x->queues[i].lock);
-		INIT_LIST_HEAD(&x->queues[i].inflight);
-		x->queues[i].x = x;
-		x->queues[i].index = i;
-	}
 	pd_host_init(&x->host, &pd_xen_ops, &xdev->dev);
 	x->host.nqueues = nrequest;
+	for (i = 0; i < n; i++) {
+		/* a message's descriptors are in a table of its own */
+		pd_queue_init(&x->queues[i].q, &x->host, &pd_xen_queue_ops, i, 1);
+		x->queues[i].x = x;
+	}
 	for (i = 0; i < n && !ret; i++)
 		ret = pd_xen_make_queue(&x->queues[i], pd_xen_num(i, nrequest));
 	if (!ret)
@@ -476,34 +362,23 @@ struct pd_xen *pd_xen_new(struct xenbus_device *xdev, unsigned int nrequest)
 /* the back-end has bound its ends: begins to talk to it. 0 or a negative errno */
 int pd_xen_start(struct pd_xen *x)
 {
-	pd_xen_kick(&x->host, PD_QUEUE_EVENT);
+	pd_queue_kick(x->host.queues[PD_QUEUE_EVENT]);
 	return pd_host_start(&x->host);
 }
 
 /* the connection is over: takes back what is in its queues, which nothing touches afterwards */
 void pd_xen_stop(struct pd_xen *x)
 {
-	struct pd_request *r;
 	unsigned int i;
 
 	for (i = 0; i < x->nqueues; i++) {
 		struct pd_xen_queue *q = &x->queues[i];
 
-		spin_lock_irq(&q->lock);
-		q->live = false;
-		spin_unlock_irq(&q->lock);
+		pd_queue_end(&q->q);
 		if (q->irq)
 			unbind_from_irqhandler(q->irq, q); /* closes the event channel, too */
 		q->irq = 0;
-		while (q->index != PD_QUEUE_EVENT && q->ring.entries) {
-			r = pd_ring_detach(&q->ring);
-			if (!r)
-				break;
-			spin_lock_irq(&q->lock);
-			list_del_init(&r->link);
-			spin_unlock_irq(&q->lock);
-			pd_req_complete(r, 0);
-		}
+		pd_queue_drain(&q->q);
 	}
 	wake_up_all(&x->host.space);
 }

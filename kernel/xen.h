@@ -3,28 +3,22 @@
 #ifndef PARADICE_KERNEL_XEN_H
 #define PARADICE_KERNEL_XEN_H
 
-#include <linux/spinlock.h>
 #include <xen/interface/event_channel.h>
 #include <xen/xenbus.h>
 
 #include "core.h"
 #include "grants.h"
+#include "queue.h"
 #include "ring.h"
 
 struct pd_xen;
 
 /**
  * struct pd_xen_queue - a queue
- * @lock: protects @live, @ring and what follows up to @inflight
- * @live: the connection is not over
+ * @q: the queue that its ring carries
+ * @ring: protected by @q's lock
  * @taken: answers were taken since the last event
- * @ring: the queue proper
- * @reserved: places kept for messages that will be submitted
- * @margin: places set aside for messages that must not wait behind operations
- * @spinning: tasks that look for answers themselves; no events meanwhile
- * @inflight: requests in it
  * @x: its connection
- * @index: which of its queues
  * @irq: of its event channel, 0 without
  * @port: the event channel
  * @area: its pages
@@ -32,16 +26,10 @@ struct pd_xen;
  * @head: the page that describes them
  */
 struct pd_xen_queue {
-	spinlock_t lock; /* see above */
-	bool live;
-	bool taken;
+	struct pd_queue q;
 	struct pd_ring ring;
-	unsigned int reserved;
-	unsigned int margin;
-	unsigned int spinning;
-	struct list_head inflight;
+	bool taken;
 	struct pd_xen *x;
-	unsigned int index;
 	unsigned int irq;
 	evtchn_port_t port;
 	struct pd_grants *area;

@@ -86,7 +86,7 @@ static int pd_front_write_queue(struct pd_front *f, struct xenbus_transaction t,
 	char *folder;
 	int ret;
 
-	folder = kasprintf(GFP_KERNEL, "%s/queue-%u", f->xdev->nodename, q->index);
+	folder = kasprintf(GFP_KERNEL, "%s/queue-%u", f->xdev->nodename, q->q.index);
 	if (!folder)
 		return -ENOMEM;
 	ret = xenbus_printf(t, folder, "area-ref", "%u", q->head->refs[0]);

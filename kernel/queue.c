@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Queues to the host: who gets a place, what is under way, and how answers come back to who waits for
+ * them. The rings are the transports'.
+ */
+#include "core.h"
+#include "queue.h"
+#include "request.h"
+
+/**
+ * pd_queue_init() - prepares a queue
+ * @q: zeroed
+ * @host: to whom it leads, initialised
+ * @ops: its ring's functions
+ * @index: which of the host's queues
+ * @cost: descriptors that a message can take
+ */
+void pd_queue_init(struct pd_queue *q, struct pd_host *host, const struct pd_queue_ops *ops,
+		   unsigned int index, unsigned int cost)
+{
+	spin_lock_init(&q->lock);
+	INIT_LIST_HEAD(&q->inflight);
+	q->ops = ops;
+	q->host = host;
+	q->index = index;
+	q->cost = cost;
+	host->queues[index] = q;
+}
+
+/* the ring of @num descriptors may be used from now on */
+void pd_queue_begin(struct pd_queue *q, unsigned int num)
+{
+	q->margin = max(num / 8, 2 * q->cost);
+	q->live = true;
+}
+
+/* ---- messages ---- */
+
+/**
+ * pd_queue_reserve() - keeps a place for one message
+ * @q: queue
+ * @urgent: also one of those that are set aside for what must not wait behind operations
+ *
+ * Return: 0; -ENOSPC when there is none, then pd_host.space is woken when there may be; -EIO when the
+ * device is gone. Any context.
+ */
+int pd_queue_reserve(struct pd_queue *q, bool urgent)
+{
+	unsigned long flags;
+	int ret, space;
+
+	spin_lock_irqsave(&q->lock, flags);
+	space = q->live ? q->ops->space(q) : -EIO;
+	ret = min(space, 0);
+	if (!ret && space < q->reserved + q->cost + (urgent ? 0 : q->margin))
+		ret = -ENOSPC;
+	if (!ret)
+		q->reserved += q->cost;
+	spin_unlock_irqrestore(&q->lock, flags);
+	return ret;
+}
+
+/* gives the place back. Any context */
+void pd_queue_unreserve(struct pd_queue *q)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	q->reserved -= q->cost;
+	spin_unlock_irqrestore(&q->lock, flags);
+	wake_up(&q->host->space);
+}
+
+/**
+ * pd_queue_submit() - puts a message into the queue, at the reserved place, which is used up
+ * @q: queue
+ * @r: whose message
+ *
+ * On success the memory is the host's until pd_req_complete(); on failure it never was. To be followed
+ * by pd_queue_kick(). Any context, spinlocks may be held. Return: 0, -EIO or -ENOMEM.
+ */
+int pd_queue_submit(struct pd_queue *q, struct pd_request *r)
+{
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&q->lock, flags);
+	q->reserved -= q->cost;
+	ret = q->live ? q->ops->add(q, r) : -EIO;
+	if (!ret)
+		list_add_tail(&r->link, &q->inflight);
+	spin_unlock_irqrestore(&q->lock, flags);
+	return ret;
+}
+
+/* tells the host of what was submitted. Any context, without locks */
+void pd_queue_kick(struct pd_queue *q)
+{
+	unsigned long flags;
+
+	/* under the lock: the ring could be deleted otherwise */
+	spin_lock_irqsave(&q->lock, flags);
+	if (q->live)
+		q->ops->kick(q);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+/* wakes everybody who waits for an answer. Any context */
+void pd_queue_wake_all(struct pd_queue *q)
+{
+	struct pd_request *r;
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	list_for_each_entry(r, &q->inflight, link)
+		wake_up(&r->wait);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+/* ---- answers ---- */
+
+/* takes the next answered request; @more: there may be others */
+static struct pd_request *pd_queue_next(struct pd_queue *q, u32 *len, bool *more)
+{
+	struct pd_request *r = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	*more = false;
+	if (q->live) {
+		r = q->ops->take(q, len);
+		if (!r && !q->spinning)
+			*more = q->ops->listen(q);
+	}
+	if (r) {
+		*more = true;
+		list_del_init(&r->link);
+		/* whoever goes on with an operation must not wait behind those that begin */
+		if (pd_req_will_continue(r, *len)) {
+			q->reserved += q->cost;
+			r->reserved = true;
+		}
+	}
+	spin_unlock_irqrestore(&q->lock, flags);
+	return r;
+}
+
+/* hands over all answered requests */
+static void pd_queue_take(struct pd_queue *q)
+{
+	struct pd_request *r;
+	bool more, any = false;
+	u32 len;
+
+	do {
+		r = pd_queue_next(q, &len, &more);
+		if (r) {
+			any = true;
+			pd_req_complete(r, len);
+		}
+	} while (more);
+
+	if (any)
+		wake_up(&q->host->space);
+}
+
+/* hands over all events */
+static void pd_queue_take_events(struct pd_queue *q)
+{
+	struct pd_event ev;
+	unsigned long flags;
+	bool more, have;
+	u32 len;
+
+	do {
+		spin_lock_irqsave(&q->lock, flags);
+		have = q->live && q->ops->take_event(q, &ev, &len);
+		more = have || (q->live && q->ops->listen(q));
+		spin_unlock_irqrestore(&q->lock, flags);
+		if (have && len >= sizeof(ev))
+			pd_event(q->host, &ev);
+	} while (more);
+}
+
+/*
+ * Takes what the host has answered, and loses a host that broke the ring. Called by the transport for an
+ * interrupt, and by whoever looks for an answer. No locks held.
+ */
+void pd_queue_answered(struct pd_queue *q)
+{
+	unsigned long flags;
+	bool broken;
+
+	if (q->index == PD_QUEUE_EVENT)
+		pd_queue_take_events(q);
+	else
+		pd_queue_take(q);
+
+	spin_lock_irqsave(&q->lock, flags);
+	broken = q->live && q->ops->space(q) < 0;
+	spin_unlock_irqrestore(&q->lock, flags);
+	if (broken)
+		pd_host_lose(q->host, "it broke a virtqueue");
+}
+
+/**
+ * pd_queue_spin() - somebody begins, or ends, to look for answers
+ * @q: queue
+ * @on: the caller will call pd_queue_answered() itself until it calls this without. Interrupts are
+ *	suppressed as long as anybody does
+ *
+ * Task context, no locks held.
+ */
+void pd_queue_spin(struct pd_queue *q, bool on)
+{
+	unsigned long flags;
+	bool last;
+
+	spin_lock_irqsave(&q->lock, flags);
+	if (on && !q->spinning++ && q->live)
+		q->ops->quiet(q);
+	last = !on && !--q->spinning;
+	spin_unlock_irqrestore(&q->lock, flags);
+	if (last)
+		pd_queue_answered(q); /* which allows interrupts again */
+}
+
+/* ---- the end ---- */
+
+/* nothing touches the ring from now on, but pd_queue_drain() */
+void pd_queue_end(struct pd_queue *q)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	q->live = false;
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+/* takes back all that an ended queue holds: the device is quiet. May sleep */
+void pd_queue_drain(struct pd_queue *q)
+{
+	unsigned long flags;
+	void *data;
+
+	while ((data = q->ops->detach(q))) {
+		struct pd_request *r = data;
+
+		if (q->index == PD_QUEUE_EVENT)
+			continue; /* a buffer of the transport's */
+		spin_lock_irqsave(&q->lock, flags);
+		list_del_init(&r->link);
+		spin_unlock_irqrestore(&q->lock, flags);
+		pd_req_complete(r, 0);
+	}
+}
