@@ -19,6 +19,10 @@ BAD = re.compile(
 # Said by kernels that are well: the command line holds "oops=panic"; debug kernels say what they look for.
 FINE = re.compile(r"[Cc]ommand line:|RCU lockdep checking is enabled|Lock dependency validator"
                   r"|KernelAddressSanitizer initialized")
+# What is followed by a stack trace of a kernel that is well: the killer for want of memory, in a cgroup too;
+# vivid's own thread, when an emulated host cannot keep its frame rate.
+EXPLAINED = re.compile(r" invoked oom-killer: |schedule_timeout: wrong timeout value")
+TRACE = re.compile(r"Call Trace:|\+0x[0-9a-f]+/0x[0-9a-f]+")
 
 
 class RunFolder:
@@ -61,12 +65,11 @@ class RunFolder:
         for log in sorted(self.path.glob("*.log")):
             if "kernel" not in log.name and "dmesg" not in log.name and "qemu" not in log.name:
                 continue
-            vivid = False
+            explained = False
             for line in log.read_text(errors="replace").splitlines():
-                # vivid's own thread says this when an emulated host cannot keep its frame rate
-                vivid = "schedule_timeout: wrong timeout value" in line or \
-                    vivid and "</TASK>" not in line
-                if BAD.search(line) and not FINE.search(line) and not vivid:
+                explained = bool(EXPLAINED.search(line)) or explained and "</TASK>" not in line
+                if BAD.search(line) and not FINE.search(line) and \
+                        not (explained and TRACE.search(line)):
                     found.append((log.name, line.strip()))
         return found
 
