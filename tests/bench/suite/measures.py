@@ -120,13 +120,12 @@ def _streams(outs):
     rows = [Measure("a camera's frame, 640×360 by mmap", "the lab's host", "nested", ratio(frames, native), 1.02,
                     note=f"{frames.lost} lost, {native.lost} natively; {_us(frames)}, {_us(native)}; heard of later "
                          f"than at best by {frames.lateness}; natively {native.lateness}")]
-    (ms, dry), (native_ms, native_dry) = (map(int, (outs / name).read_text().split())
-                                          for name in ("sound", "native.sound"))
-    heard, native_heard = (figures.read(outs / f"{name}.periods")["sound"] for name in ("sound", "native.sound"))
+    sound, native = figures.read(outs / "sound"), figures.read(outs / "native.sound")
+    played, native_played = sound["sound-all"], native["sound-all"]
     rows.append(Measure(f"{SOUND_SECONDS} s of sound, mmap, periods of 1 ms", "the lab's host", "nested",
-                        _count(ms / native_ms), 1.02,
-                        note=f"ran dry {dry} times, {native_dry} natively; periods heard of later than at best by "
-                             f"{heard.lateness}; natively {native_heard.lateness}"))
+                        ratio(played, native_played), 1.02,
+                        note=f"ran dry {played.lost} times, {native_played.lost} natively; periods heard of later "
+                             f"than at best by {sound['sound'].lateness}; natively {native['sound'].lateness}"))
     case = figures.read(outs / "packets")
     for size in PACKET_SIZES:
         # packets per second: the times the other way round

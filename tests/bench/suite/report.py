@@ -78,7 +78,7 @@ def _plot_times(name, found):
     return _picture(figure)
 
 
-LATE = (("a camera's frame", "frames", "frames"), ("a period of sound", "sound.periods", "sound"))
+LATE = (("a camera's frame", "frames", "frames"), ("a period of sound", "sound", "sound"))
 
 
 def _plot_late(cases):

@@ -4,9 +4,10 @@
  *
  *	pd-sound NAME SECONDS
  *
- * Plays silence on hw:0,0, 48 kHz, by mmap, in periods of a millisecond, and waits for each. A line for each
- * time that it woke up, as pd-bench prints them: what it took since the last in nanoseconds, whether the
- * card ran dry meanwhile, and how long ago by the driver's clock, which may be another, the period ended.
+ * Plays that much silence on hw:0,0, 48 kHz, by mmap, in periods of a millisecond, and waits for each. A line
+ * for each time that it woke up, as pd-bench prints them: what it took since the last in nanoseconds, whether
+ * the card ran dry meanwhile, and how long ago by the driver's clock, which may be another, the period ended.
+ * At the end one of NAME-all: what all took, and how often the card ran dry.
  *
  * Exit: 0, or 1 when something failed.
  */
@@ -68,34 +69,39 @@ static snd_pcm_t *set_up(void)
 	return pcm;
 }
 
-/* Silence, as much as there is room for. */
-static void fill(snd_pcm_t *pcm)
+/* Silence, as much as there is room for; how many frames. */
+static long fill(snd_pcm_t *pcm)
 {
 	const snd_pcm_channel_area_t *areas;
 	snd_pcm_uframes_t offset, frames;
 	snd_pcm_sframes_t room;
+	long filled = 0;
 
 	while ((room = snd_pcm_avail_update(pcm)) > 0) {
 		frames = (snd_pcm_uframes_t)room;
 		must(snd_pcm_mmap_begin(pcm, &areas, &offset, &frames), "mmap_begin");
 		snd_pcm_areas_silence(areas, offset, 2, frames, SND_PCM_FORMAT_S16_LE);
 		must((int)snd_pcm_mmap_commit(pcm, offset, frames), "mmap_commit");
+		filled += (long)frames;
 	}
+	return filled;
 }
 
 int main(int argc, char **argv)
 {
-	int64_t end, last;
+	int64_t begin, last;
 	snd_pcm_t *pcm;
+	long left;
+	int dry = 0;
 
 	if (argc != 3)
 		return 2;
 	pcm = set_up();
-	fill(pcm);
+	left = atoi(argv[2]) * (long)RATE - fill(pcm);
 	must(snd_pcm_start(pcm), "starting");
-	last = now();
-	end = last + atoi(argv[2]) * INT64_C(1000000000);
-	for (int round = 0; last < end; round++) {
+	begin = now();
+	last = begin;
+	for (int round = 0; left > 0; round++) {
 		int err = snd_pcm_wait(pcm, 1000);
 		snd_pcm_uframes_t avail;
 		snd_htimestamp_t stamp;
@@ -103,18 +109,20 @@ int main(int argc, char **argv)
 
 		if (err == -EPIPE) {
 			must(snd_pcm_recover(pcm, err, 1), "going on");
-			fill(pcm);
+			dry++;
+			left -= fill(pcm);
 			must(snd_pcm_start(pcm), "starting again");
 			printf("%s %d 1 %lld 0 0 1 0\n", argv[1], round, (long long)(woke - last));
 		} else {
 			must(err, "waiting");
 			must(snd_pcm_htimestamp(pcm, &avail, &stamp), "the period's time");
-			fill(pcm);
+			left -= fill(pcm);
 			printf("%s %d 1 %lld 0 0 0 %lld\n", argv[1], round,
 			       (long long)(woke - last), (long long)(woke - ns(stamp)));
 		}
 		last = woke;
 	}
+	printf("%s-all 0 1 %lld 0 0 %d 0\n", argv[1], (long long)(last - begin), dry);
 	snd_pcm_close(pcm);
 	return 0;
 }
