@@ -193,6 +193,12 @@ void pd_host_put(struct pd_host *host);
 void pd_host_busy(struct pd_host *host);
 bool pd_host_in_use(struct pd_host *host);
 
+/* how many queues there are, control and event among them */
+static inline unsigned int pd_host_queues(const struct pd_host *host)
+{
+	return PD_QUEUE_REQUEST + host->nqueues;
+}
+
 static inline struct pd_host *pd_host_get(struct pd_host *host)
 {
 	kref_get(&host->ref);

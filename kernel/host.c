@@ -124,7 +124,7 @@ void pd_host_lose(struct pd_host *host, const char *why)
 	if (why)
 		dev_err(host->parent, "the host is lost: %s; its files give EIO from now on, %s\n",
 			why, host->ops->again);
-	for (i = 0; i < PD_QUEUE_REQUEST + host->nqueues; i++)
+	for (i = 0; i < pd_host_queues(host); i++)
 		pd_queue_wake_all(host->queues[i]);
 	wake_up_all(&host->space);
 	wake_up_all(&host->windows.wait);

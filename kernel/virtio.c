@@ -34,7 +34,6 @@ struct pd_vq {
  * @vdev: the device, until it is removed
  * @shm: the window region, len 0 without
  * @events: buffers that the host fills
- * @nqueues: entries of @queues
  * @queues: by virtqueue index
  */
 struct pd_virtio {
@@ -42,7 +41,6 @@ struct pd_virtio {
 	struct virtio_device *vdev;
 	struct virtio_shm_region shm;
 	struct pd_event *events;
-	unsigned int nqueues;
 	struct pd_vq queues[];
 };
 
@@ -200,7 +198,6 @@ static int pd_virtio_find(struct pd_virtio *v, unsigned int n)
 		v->queues[i].vq = vqs[i];
 		pd_queue_begin(&v->queues[i].q, virtqueue_get_vring_size(vqs[i]));
 	}
-	v->nqueues = total;
 	v->host.nqueues = n;
 out:
 	kfree(names);
@@ -231,7 +228,7 @@ static void pd_virtio_stop(struct pd_virtio *v)
 	unsigned int i;
 
 	virtio_reset_device(vdev);
-	for (i = 0; i < v->nqueues; i++) {
+	for (i = 0; i < pd_host_queues(&v->host); i++) {
 		pd_queue_end(&v->queues[i].q);
 		pd_queue_drain(&v->queues[i].q);
 	}

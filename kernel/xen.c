@@ -267,18 +267,19 @@ static const char *pd_xen_name(unsigned int queue)
 /* pages and a description of them for @q */
 static int pd_xen_make_area(struct pd_xen_queue *q, u32 num)
 {
+	domid_t domid = to_xen(q->q.host)->domid;
 	unsigned int i, n = pd_xen_area_pages(num);
 	struct pd_xen_area *head;
 	struct pd_grants *g;
 
-	g = pd_grants_new(q->x->domid, n, true);
+	g = pd_grants_new(domid, n, true);
 	if (IS_ERR(g))
 		return PTR_ERR(g);
 	q->area = g;
 	q->vaddr = vmap(g->pages, n, VM_MAP, PAGE_KERNEL);
 	if (!q->vaddr)
 		return -ENOMEM;
-	g = pd_grants_new(q->x->domid, 1, false);
+	g = pd_grants_new(domid, 1, false);
 	if (IS_ERR(g))
 		return PTR_ERR(g);
 	q->head = g;
@@ -293,7 +294,7 @@ static int pd_xen_make_area(struct pd_xen_queue *q, u32 num)
 
 static int pd_xen_make_channel(struct pd_xen_queue *q)
 {
-	struct xenbus_device *xdev = q->x->xdev;
+	struct xenbus_device *xdev = to_xen(q->q.host)->xdev;
 	int ret;
 
 	ret = xenbus_alloc_evtchn(xdev, &q->port);
@@ -342,14 +343,11 @@ struct pd_xen *pd_xen_new(struct xenbus_device *xdev, unsigned int nrequest)
 		return ERR_PTR(-ENOMEM);
 	x->xdev = xdev;
 	x->domid = xdev->otherend_id;
-	x->nqueues = n;
 	pd_host_init(&x->host, &pd_xen_ops, &xdev->dev);
 	x->host.nqueues = nrequest;
-	for (i = 0; i < n; i++) {
-		/* a message's descriptors are in a table of its own */
+	/* a message's descriptors are in a table of its own: it takes one of the ring's */
+	for (i = 0; i < n; i++)
 		pd_queue_init(&x->queues[i].q, &x->host, &pd_xen_queue_ops, i, 1);
-		x->queues[i].x = x;
-	}
 	for (i = 0; i < n && !ret; i++)
 		ret = pd_xen_make_queue(&x->queues[i], pd_xen_num(i, nrequest));
 	if (!ret)
@@ -371,7 +369,7 @@ void pd_xen_stop(struct pd_xen *x)
 {
 	unsigned int i;
 
-	for (i = 0; i < x->nqueues; i++) {
+	for (i = 0; i < pd_host_queues(&x->host); i++) {
 		struct pd_xen_queue *q = &x->queues[i];
 
 		pd_queue_end(&q->q);
@@ -393,7 +391,7 @@ static void pd_xen_end_areas(struct pd_xen *x)
 		if (waited)
 			msleep(20);
 		all = true;
-		for (i = 0; i < x->nqueues; i++) {
+		for (i = 0; i < pd_host_queues(&x->host); i++) {
 			struct pd_xen_queue *q = &x->queues[i];
 
 			all &= !q->area || pd_grants_end(q->area);
@@ -409,7 +407,7 @@ void pd_xen_put(struct pd_xen *x)
 	unsigned int i;
 
 	pd_xen_end_areas(x);
-	for (i = 0; i < x->nqueues; i++) {
+	for (i = 0; i < pd_host_queues(&x->host); i++) {
 		struct pd_xen_queue *q = &x->queues[i];
 
 		pd_ring_exit(&q->ring);

@@ -18,7 +18,6 @@ struct pd_xen;
  * @q: the queue that its ring carries
  * @ring: protected by @q's lock
  * @taken: answers were taken since the last event
- * @x: its connection
  * @irq: of its event channel, 0 without
  * @port: the event channel
  * @area: its pages
@@ -29,7 +28,6 @@ struct pd_xen_queue {
 	struct pd_queue q;
 	struct pd_ring ring;
 	bool taken;
-	struct pd_xen *x;
 	unsigned int irq;
 	evtchn_port_t port;
 	struct pd_grants *area;
@@ -42,14 +40,12 @@ struct pd_xen_queue {
  * @host: what the core knows of it
  * @xdev: the device; valid until pd_xen_stop()
  * @domid: the back-end's domain
- * @nqueues: entries of @queues
  * @queues: by index
  */
 struct pd_xen {
 	struct pd_host host;
 	struct xenbus_device *xdev;
 	domid_t domid;
-	unsigned int nqueues;
 	struct pd_xen_queue queues[];
 };
 

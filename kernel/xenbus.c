@@ -106,8 +106,9 @@ static int pd_front_write(struct pd_front *f, const struct pd_xen *x)
 		ret = xenbus_transaction_start(&t);
 		if (ret)
 			return ret;
-		ret = xenbus_printf(t, f->xdev->nodename, "queues", "%u", x->nqueues);
-		for (i = 0; i < x->nqueues && !ret; i++)
+		ret = xenbus_printf(t, f->xdev->nodename, "queues", "%u",
+				    pd_host_queues(&x->host));
+		for (i = 0; i < pd_host_queues(&x->host) && !ret; i++)
 			ret = pd_front_write_queue(f, t, &x->queues[i]);
 		if (ret) {
 			xenbus_transaction_end(t, 1);
