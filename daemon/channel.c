@@ -32,28 +32,15 @@ int channel_send(int fd, const struct channel_msg *msg, size_t len, const int *f
 
 ssize_t channel_recv(int fd, struct channel_msg *msg, int *fds)
 {
-	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
-	union pass_control control;
-	struct msghdr mh = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
 	unsigned int nfds;
 	ssize_t n;
 
 	for (unsigned int i = 0; i < CHANNEL_MAX_FDS; i++)
 		fds[i] = -1;
-	do {
-		n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	nfds = pass_get(&mh, fds);
-	if (n == 0)
-		return 0;
-	if ((size_t)n < CHANNEL_HEAD || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+	n = pass_recv(fd, msg, sizeof(*msg), 0, fds, &nfds);
+	if (n <= 0)
+		return n;
+	if ((size_t)n < CHANNEL_HEAD) {
 		for (unsigned int i = 0; i < nfds; i++)
 			close(fds[i]);
 		return -EPROTO;

@@ -3,8 +3,11 @@
 #ifndef PARADICE_PASS_FDS_H
 #define PARADICE_PASS_FDS_H
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #define PASS_MAX_FDS 32
 
@@ -36,14 +39,8 @@ static inline void pass_put(struct msghdr *mh, union pass_control *control, cons
 	memcpy(CMSG_DATA(c), fds, sizeof(int) * n);
 }
 
-/**
- * pass_get() - what a message brought
- * @mh: received, with a union pass_control for its ancillary data
- * @fds: PASS_MAX_FDS places
- *
- * Return: how many came; they are the caller's, also with MSG_CTRUNC.
- */
-static inline unsigned int pass_get(struct msghdr *mh, int *fds)
+/* takes the descriptors out of a received message. Return: how many */
+static inline unsigned int pass_take(struct msghdr *mh, int *fds)
 {
 	unsigned int n = 0;
 
@@ -56,6 +53,45 @@ static inline unsigned int pass_get(struct msghdr *mh, int *fds)
 		n += (unsigned int)(len / sizeof(int));
 	}
 	return n;
+}
+
+/**
+ * pass_recv() - receives bytes and the descriptors beside them
+ * @flags: recvmsg(2)'s; the descriptors are always closed on exec
+ * @fds: PASS_MAX_FDS places
+ * @nfds: how many came; the caller's
+ *
+ * Return: the number of bytes, with @nfds descriptors; or without any, 0 at the end of the stream, or a
+ * negative errno, -EPROTO when there was no room for the message or what came with it.
+ */
+static inline ssize_t pass_recv(int fd, void *buf, size_t len, int flags, int *fds,
+				unsigned int *nfds)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	union pass_control control;
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t n;
+
+	*nfds = 0;
+	do {
+		n = recvmsg(fd, &mh, flags | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	*nfds = pass_take(&mh, fds);
+	if (n && !(mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+		return n;
+	/* also beside an empty message, which looks like the end */
+	while (*nfds) {
+		close(fds[--*nfds]);
+		fds[*nfds] = -1;
+	}
+	return n ? -EPROTO : 0;
 }
 
 #endif

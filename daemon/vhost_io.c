@@ -26,27 +26,12 @@ static int read_full(int fd, void *buf, size_t len)
 
 int vhost_read(int fd, struct vhost_message *msg, int *fds, unsigned int *nfds)
 {
-	struct iovec iov = { .iov_base = &msg->head, .iov_len = sizeof(msg->head) };
-	union pass_control control;
-	struct msghdr mh = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
-	ssize_t n;
+	ssize_t n = pass_recv(fd, &msg->head, sizeof(msg->head), 0, fds, nfds);
 	int err = 0;
 
-	*nfds = 0;
-	do {
-		n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
 	if (n <= 0)
-		return n < 0 ? -errno : 0;
-	*nfds = pass_get(&mh, fds);
-	if (mh.msg_flags & MSG_CTRUNC)
-		err = -EPROTO;
-	if (!err && (size_t)n < sizeof(msg->head))
+		return (int)n;
+	if ((size_t)n < sizeof(msg->head))
 		err = read_full(fd, (char *)&msg->head + n, sizeof(msg->head) - (size_t)n);
 	if (!err && (msg->head.flags & 3) != VHOST_VERSION)
 		err = -EPROTO;

@@ -117,21 +117,14 @@ int xen_adapter_start(const struct vm_option *o, pid_t *pid)
 int xen_adapter_accept(const struct vm_option *o, int fd, pid_t pid)
 {
 	uint32_t domid;
-	struct iovec iov = { .iov_base = &domid, .iov_len = sizeof(domid) };
-	union pass_control control;
-	struct msghdr mh = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
 	int fds[PASS_MAX_FDS];
-	ssize_t n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	unsigned int nfds;
+	ssize_t n = pass_recv(fd, &domid, sizeof(domid), MSG_DONTWAIT, fds, &nfds);
 	int status = 0;
 
-	if (n > 0 && pass_get(&mh, fds) == 1)
+	if (n > 0 && nfds == 1)
 		return fds[0];
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN)
 		return -EAGAIN;
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);

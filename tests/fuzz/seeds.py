@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""seeds.py FOLDER: inputs for fuzz_worker that do something sensible, for it to start from."""
+"""seeds.py FOLDER: inputs for the fuzzers that do something sensible, for them to start from."""
 
 import struct
 import sys
@@ -40,7 +40,7 @@ MM = request(MM_CREATE)
 ZERO, FULL, PIPE = (request(OPEN, HANDLE[0], arguments=bytes([n])) for n in (1, 2, 3))
 GO_ON = request(CONTINUE, HANDLE[0], arguments=b"\0", lists=pages())
 PAUSE = b"\xff"
-SEEDS = {
+WORKER = {
     "read": MM + ZERO + request(READ, HANDLE[0], HANDLE[1], arguments=bytes(48), lists=vec(100)) + GO_ON,
     "write": MM + FULL + request(WRITE, HANDLE[0], HANDLE[1], arguments=bytes(48), lists=vec(100)) + GO_ON,
     "wait": MM + PIPE + request(READ, HANDLE[0], HANDLE[1], arguments=bytes(48), lists=vec(10))
@@ -75,11 +75,29 @@ SEEDS = {
 }
 
 
+
+
+def said(kind, device=1, number=1, oflags=2, in_mirror=0, length=64, nfds=0):
+    """A worker's message to the manager."""
+    return struct.pack("<HBBBBHBB", length, nfds, kind, device, number, oflags, in_mirror, 8) + bytes(64)
+
+
+OPENS, CLOSED, STATS = 7, 8, 13
+MANAGER = {
+    "open": said(OPENS) + said(OPENS, number=2) + said(CLOSED) + said(OPENS, device=2, oflags=0),
+    "mirror": said(OPENS, in_mirror=1) + said(OPENS, device=3),
+    "stats": said(STATS, length=200),
+    "short": said(OPENS, length=3, nfds=3),
+    "empty": said(OPENS, length=0, nfds=3),
+}
+
+
 def main(folder):
-    """Writes them."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for name, data in SEEDS.items():
-        (Path(folder) / name).write_bytes(data)
+    """Writes them, each fuzzer's to a folder of its name."""
+    for fuzzer, seeds in (("worker", WORKER), ("manager", MANAGER)):
+        (Path(folder) / fuzzer).mkdir(parents=True, exist_ok=True)
+        for name, data in seeds.items():
+            (Path(folder) / fuzzer / name).write_bytes(data)
 
 
 if __name__ == "__main__":
