@@ -152,7 +152,7 @@ struct pd_spin {
  * @watch: asks for a sign of life while requests wait
  * @debug: its directory in debugfs
  * @ping: a PING is under way
- * @ping_time: runs of @watch since it was sent
+ * @ping_time: runs of @watch since it was sent, or since the control queue gave the last answer
  */
 struct pd_host {
 	struct kref ref;
@@ -191,6 +191,7 @@ void pd_host_stop(struct pd_host *host);
 void pd_host_lose(struct pd_host *host, const char *why);
 void pd_host_put(struct pd_host *host);
 void pd_host_busy(struct pd_host *host);
+void pd_host_alive(struct pd_host *host);
 bool pd_host_in_use(struct pd_host *host);
 
 /* how many queues there are, control and event among them */

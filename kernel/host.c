@@ -152,9 +152,17 @@ static void pd_host_pong(struct pd_request *r)
 	WRITE_ONCE(r->host->ping, false);
 }
 
+/* the control queue has moved on. Any context */
+void pd_host_alive(struct pd_host *host)
+{
+	WRITE_ONCE(host->ping_time, 0);
+}
+
 /*
- * Once a second while requests are under way: operations may block for as long as they like, but
- * a PING is answered at once. Counts its own runs, not time, which jumps when a VM was paused.
+ * Once a second while requests are under way: operations may block for as long as they like, but the
+ * control queue's are done at once, one by one. A PING there has to wait behind others, and a hundred
+ * processes that begin together can take a slow host longer than what a single answer may. Counts its own
+ * runs, not time, which jumps when a VM was paused.
  */
 static void pd_host_watch(struct work_struct *work)
 {
@@ -164,14 +172,17 @@ static void pd_host_watch(struct work_struct *work)
 	if (pd_host_lost(host) || !atomic_read(&host->inflight))
 		return;
 	if (READ_ONCE(host->ping)) {
-		if (++host->ping_time > max(READ_ONCE(pd_host_timeout), 1u)) {
+		unsigned long time = READ_ONCE(host->ping_time) + 1;
+
+		if (time > max(READ_ONCE(pd_host_timeout), 1u)) {
 			pd_host_lose(host, "it does not answer");
 			return;
 		}
+		WRITE_ONCE(host->ping_time, time);
 	} else {
 		r = pd_req_new(host, PD_OP_PING, NULL);
 		if (r) {
-			host->ping_time = 0;
+			pd_host_alive(host);
 			WRITE_ONCE(host->ping, true);
 			r->orphaned = pd_host_pong;
 			if (pd_req_post(r)) {

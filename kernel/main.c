@@ -33,7 +33,7 @@ MODULE_PARM_DESC(
 unsigned int pd_host_timeout = 15;
 module_param_named(host_timeout, pd_host_timeout, uint, 0644);
 MODULE_PARM_DESC(host_timeout,
-		 "seconds after which a host that does not answer a ping is lost (default 15)");
+		 "seconds without an answer on the control queue after which a host is lost (default 15)");
 
 unsigned int pd_spin_us = 100;
 module_param_named(spin_us, pd_spin_us, uint, 0644);

@@ -160,8 +160,11 @@ static void pd_queue_take(struct pd_queue *q)
 		}
 	} while (more);
 
-	if (any)
-		wake_up(&q->host->space);
+	if (!any)
+		return;
+	if (q->index == PD_QUEUE_CONTROL)
+		pd_host_alive(q->host);
+	wake_up(&q->host->space);
 }
 
 /* hands over all events */

@@ -127,7 +127,8 @@ struct pd_config {
  * @PD_OP_FD_TAKE: an ioctl on @file has returned a new descriptor, of which the driver told @mm the
  *	number: resp.open describes the file behind it, which is the guest's from now on; -EBADF when
  *	no ioctl of that process made such a descriptor.
- * @PD_OP_PING: control or request queue; answered with result 0, for measuring the transport.
+ * @PD_OP_PING: control or request queue; answered with result 0: on the control queue, behind what is there,
+ *	a sign of life; on others for measuring the transport.
  */
 enum pd_op {
 	PD_OP_HELLO = 1,

@@ -6,7 +6,7 @@
  * $PARADICE_HOSTILE has words NAME=N. "seed": of the choices. One in N: "answers" and "events" are
  * changed, "tails" (what follows an answer) too, "lengths" are false, answers are "late" (behind the
  * queue's next one), come "twice", or a "ring" entry is nonsense. "die": a worker
- * ends when it is N seconds old, just before an answer.
+ * ends when it is N seconds old, just before an answer. "slow": each answer on the control queue takes N ms.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -22,10 +22,10 @@
 #define VARIABLE "PARADICE_HOSTILE"
 #define REMEMBERED 256
 
-enum { SEED, ANSWERS, EVENTS, TAILS, LENGTHS, LATE, TWICE, RING, DIE, SETTINGS };
+enum { SEED, ANSWERS, EVENTS, TAILS, LENGTHS, LATE, TWICE, RING, DIE, SLOW, SETTINGS };
 
 static const char *const names[SETTINGS] = { "seed", "answers", "events", "tails", "lengths",
-					     "late", "twice",	"ring",	  "die" };
+					     "late", "twice",	"ring",	  "die",   "slow" };
 
 int __real_execve(const char *path, char *const argv[], char *const envp[]);
 int __wrap_execve(const char *path, char *const argv[], char *const envp[]);
@@ -211,6 +211,8 @@ void __wrap_vq_push(struct virtqueue *q, uint16_t head, uint32_t len)
 {
 	bool twice;
 
+	if (q->index == PD_QUEUE_CONTROL)
+		usleep((useconds_t)settings[SLOW] * 1000);
 	pthread_mutex_lock(&lock);
 	if (settings[DIE] && time(NULL) - born >= (time_t)settings[DIE])
 		_exit(1);

@@ -54,3 +54,14 @@ def test_lying_host(lab, kernel, lies, rounds):
         assert "taken as an I/O error" in run.log("guest-1-dmesg.log")
     else:
         assert "it broke a virtqueue" in run.log("guest-1-dmesg.log")
+
+
+@pytest.mark.attacks
+def test_slow_host(lab):
+    """A host that answers one by one is not lost when many ask at once, a ping the last of them."""
+    run = lab([*TESTDEV, "--module-params", "host_timeout=3", "--daemon",
+               str(BUILD / "tests/attacks/paradiced-hostile"), "--daemon-env", "PARADICE_HOSTILE=slow=250"],
+              ["/share/bin/pdtest", "run", "--slow", "10", "many.processes"])
+    run.assert_ok()
+    assert "1 cases, 0 failed" in run.output, run.output
+    assert "the host is lost" not in run.log("guest-1-dmesg.log")
