@@ -107,6 +107,8 @@ void attack_pages(void)
 		wrong("mmap: %s", strerror(errno));
 		return;
 	}
+	/* or a quick machine ends the attack's memory before the mirror's mappings */
+	madvise(p, size, MADV_NOHUGEPAGE);
 	for (; now() < until && at + 4096 <= size; at += 8192 * 129) {
 		if (touch(fd, (uint64_t)p + at, 8, TD_TOUCH_PUT))
 			break;
