@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "input.h"
+#include "open_files.h"
 
 #include "../../daemon/channel.h"
 #include "../../daemon/keep.h"
@@ -86,16 +87,6 @@ static void swallow(int sock)
 				close(fds[i]);
 }
 
-/* how many descriptors are open */
-static unsigned int count_open(void)
-{
-	unsigned int n = 0;
-
-	for (int fd = 0; fd < 128; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct vm_device of[3] = {
@@ -110,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int pair[2];
 
 	set_up();
-	before = count_open();
+	before = open_files(false);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
 		abort();
 	vm.channel = pair[0];
@@ -130,9 +121,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	close(pair[0]);
 	close(pair[1]);
 	/* a thread that opened something closes its own after it has left the opener's list */
-	for (unsigned int i = 0; count_open() != before; i++) {
-		if (i == 50000)
+	for (unsigned int i = 0; open_files(false) != before; i++) {
+		if (i == 50000) {
+			open_files(true);
 			abort();
+		}
 		usleep(100);
 	}
 	return 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vm.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
@@ -15,6 +14,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "open_files.h"
 
 #include "../../daemon/devices.h"
 #include "../../daemon/log.h"
@@ -282,24 +283,6 @@ static void say_hello(void)
 }
 
 /* ---- its life ---- */
-
-static unsigned int open_files(bool say_which)
-{
-	unsigned int n = 0;
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *e;
-
-	MUST(dir);
-	while ((e = readdir(dir))) {
-		char to[64] = "";
-
-		if (say_which && readlinkat(dirfd(dir), e->d_name, to, sizeof(to) - 1) > 0)
-			dprintf(STDERR_FILENO, "%s: %s\n", e->d_name, to);
-		n++;
-	}
-	closedir(dir);
-	return n;
-}
 
 static void start(void)
 {
