@@ -75,8 +75,6 @@ WORKER = {
 }
 
 
-
-
 def said(kind, device=1, number=1, oflags=2, in_mirror=0, length=64, nfds=0):
     """A worker's message to the manager."""
     return struct.pack("<HBBBBHBB", length, nfds, kind, device, number, oflags, in_mirror, 8) + bytes(64)
