@@ -124,6 +124,8 @@ int xen_adapter_accept(const struct vm_option *o, int fd, pid_t pid)
 
 	if (n > 0 && nfds == 1)
 		return fds[0];
+	while (nfds)
+		close(fds[--nfds]);
 	if (n == -EAGAIN)
 		return -EAGAIN;
 	kill(pid, SIGKILL);
