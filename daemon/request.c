@@ -140,24 +140,35 @@ void request_done(struct request *r, int64_t result)
 	request_put(r);
 }
 
-bool request_fault(struct request *r, uint64_t addr, bool write)
+/* By the queue's lock; false without a chain to ask on. */
+static bool ask(struct request *r, uint64_t addr, bool write)
 {
 	struct pd_resp resp = { .status = PD_ST_FAULT };
-	bool asked = false;
 
+	if (!r->reply.present)
+		return false;
 	resp.u.fault.addr = addr;
 	resp.u.fault.flags = write ? PD_FAULT_WRITE : 0;
+	answer(r->w, r->vq, &r->reply, &resp, NULL, 0);
+	r->asked = addr + 1;
+	atomic_fetch_add(&r->w->counts.faults, 1);
+	return true;
+}
+
+bool request_fault(struct request *r, uint64_t addr, bool write)
+{
+	bool asked;
+
 	if (r->abandoned || r->s->over)
 		return false;
 	pthread_mutex_lock(&r->vq->lock);
-	if (r->asked == addr + 1) {
-		/* woken for nothing, it asks once more; the answer is under way */
+	/* woken for nothing, it asks once more; the answer is under way */
+	asked = r->asked == addr + 1 || ask(r, addr, write);
+	r->wanted = 0;
+	if (!asked && r->asked) {
+		r->wanted = addr + 1;
+		r->wanted_write = write;
 		asked = true;
-	} else if (r->reply.present) {
-		answer(r->w, r->vq, &r->reply, &resp, NULL, 0);
-		r->asked = addr + 1;
-		asked = true;
-		atomic_fetch_add(&r->w->counts.faults, 1);
 	}
 	pthread_mutex_unlock(&r->vq->lock);
 	return asked;
@@ -194,6 +205,12 @@ void request_go_on(struct request *r, const struct request *c, int error)
 	same = r->asked == c->asked;
 	if (same)
 		r->asked = 0;
+	if (same && r->wanted) {
+		if (!r->ended && !r->abandoned)
+			ask(r, r->wanted - 1, r->wanted_write);
+		r->wanted = 0;
+		same = false;
+	}
 	pthread_mutex_unlock(&r->vq->lock);
 	/*
 	 * One that saw its page before it slept needs no waking, and may have asked for the next.

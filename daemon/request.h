@@ -37,6 +37,9 @@ struct op_info;
  * @tail_len: bytes of it
  * @asked: the page that the guest has been asked for and has not given yet, +1; by the queue's
  *	lock. Of a CONTINUE: the one that it answers
+ * @wanted: the page that it waits for by now, +1, while @asked is another that came without the
+ *	answer: asked for next. 0: none; by the queue's lock
+ * @wanted_write: to write to it
  * @ended: it has its result, to be given on a chain as soon as there is one; by the queue's lock
  * @abandoned: nobody waits for it
  * @listed: in the session's table
@@ -60,6 +63,8 @@ struct request {
 	uint32_t tail_len;
 	bool ended;
 	uint64_t asked;
+	uint64_t wanted;
+	bool wanted_write;
 	atomic_bool abandoned;
 	bool listed;
 	uint32_t open_id;

@@ -135,19 +135,20 @@ static void test_errors_are_the_drivers(void **state)
 	assert_int_equal(fe_release(&x->f, open_dev(x, DEV_ZERO_RO, O_RDONLY)), 0);
 }
 
-/* Makes every message of the manager's take long to return from; its tracer. */
-static pid_t slow_manager(pid_t manager)
+/* Makes a call of a process's, on what has that name, take 0.3 s to return from; its tracer. */
+static pid_t slow_call(pid_t of, const char *call, const char *on)
 {
-	char pid[16], line[128], path[32];
+	char pid[16], line[128], path[32], inject[64];
 	pid_t tracer;
 
-	snprintf(pid, sizeof(pid), "%d", manager);
-	snprintf(path, sizeof(path), "/proc/%d/status", manager);
+	snprintf(pid, sizeof(pid), "%d", of);
+	snprintf(path, sizeof(path), "/proc/%d/status", of);
+	snprintf(inject, sizeof(inject), "inject=%s:delay_exit=300000", call);
 	tracer = fork();
 	if (!tracer) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		execlp("strace", "strace", "-qfo", "/dev/null", "-e", "trace=sendmsg", "-e",
-		       "inject=sendmsg:delay_exit=300000", "-p", pid, NULL);
+		execlp("strace", "strace", "-qfo", "/dev/null", "-e", inject, "-p", pid,
+		       on ? "-P" : NULL, on, NULL);
 		_exit(127);
 	}
 	for (int i = 0; i < 500; i++) {
@@ -161,7 +162,7 @@ static pid_t slow_manager(pid_t manager)
 			return tracer;
 		usleep(10000);
 	}
-	fail_msg("strace does not attach to %d", manager);
+	fail_msg("strace does not attach to %d", of);
 	return -1;
 }
 
@@ -189,7 +190,7 @@ static unsigned int has_open(pid_t pid, const char *want)
 static void test_only_the_worker_has_it_open(void **state)
 {
 	struct fixture *x = *state;
-	pid_t tracer = slow_manager(x->d.pid);
+	pid_t tracer = slow_call(x->d.pid, "sendmsg", NULL);
 	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
 
 	assert_int_equal(has_open(x->d.pid, "/dev/zero"), 0);
@@ -198,6 +199,43 @@ static void test_only_the_worker_has_it_open(void **state)
 	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
 	assert_int_equal(fe_release(&x->f, zero), 0);
 	assert_int_equal(has_open(fe_worker(&x->d), "/dev/zero"), 0);
+}
+
+/* A page that another message brings goes to who has just asked for it, and who may ask for the next. */
+static void test_page_comes_before_it_is_asked_for(void **state)
+{
+	struct fixture *x = *state;
+	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
+	pid_t tracer = slow_call(fe_worker(&x->d), "read", "anon_inode:[userfaultfd]");
+	uint64_t frame = fe_frames(&x->f, 2);
+	struct pd_pages run = { 0x52000000, frame, 1, PD_PAGES_WRITE };
+	struct pd_range vec = { 0x52000000, 2 * PD_PAGE_SIZE };
+	struct pd_req req = { .op = PD_OP_READ,
+			      .file = (uint64_t)zero,
+			      .mm = x->mm.id,
+			      .nvecs = 1,
+			      .oflags = O_RDWR };
+	struct pd_req show = { .op = PD_OP_DROP, .mm = x->mm.id, .npages = 1 };
+	struct fe_call c = { .mm = &x->mm }, other = { .mm = &x->mm };
+	int64_t ret;
+
+	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
+	usleep(100000);
+	fe_submit(&x->f, &other, x->mm.queue, &show, NULL, &run, NULL);
+	assert_int_equal(fe_wait_raw(&x->f, &other, 5000), 0);
+	for (;;) {
+		ret = fe_wait_raw(&x->f, &c, 5000);
+		if (c.resp.status != PD_ST_FAULT)
+			break;
+		/* what is asked for meanwhile waits */
+		usleep(600000);
+		run.addr = c.resp.u.fault.addr;
+		run.frame = frame + (run.addr - vec.addr) / PD_PAGE_SIZE;
+		fe_continue(&x->f, &c, 0, &run, 1, NULL);
+	}
+	assert_int_equal(ret, 2 * PD_PAGE_SIZE);
+	kill(tracer, SIGTERM);
+	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
 }
 
 static void test_ro_page_is_not_written(void **state)
@@ -657,6 +695,7 @@ int main(void)
 		TEST(test_dropped_pages_are_not_touched),
 		TEST(test_errors_are_the_drivers),
 		TEST(test_only_the_worker_has_it_open),
+		TEST(test_page_comes_before_it_is_asked_for),
 		TEST(test_ro_page_is_not_written),
 		TEST(test_blocked_read_is_woken_and_does_not_hold_up),
 		TEST(test_cancel_interrupts_as_a_signal),
