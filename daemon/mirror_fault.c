@@ -30,11 +30,24 @@ static struct mirror_thread *by_tid(struct mirror *m, pid_t tid)
 	return NULL;
 }
 
+/*
+ * Is it the first time that @t's touch of @addr would be refused? The page may have come since, and @t
+ * have gone on: who still waits touches it once more. By m->lock.
+ */
+static bool doubtful(struct mirror_thread *t, uint64_t addr)
+{
+	bool first = t->doubted != addr || t->doubted_op != t->nth_op;
+
+	t->doubted = addr;
+	t->doubted_op = t->nth_op;
+	return first;
+}
+
 static void fault(struct mirror *m, uint64_t addr, bool write, pid_t tid)
 {
 	struct mirror_pool *pool = m->pool;
+	bool asked = false, again;
 	struct mirror_thread *t;
-	bool asked = false;
 
 	COUNT(pool, faults, 1);
 	/* an operation ends by m->lock, so it is there while it is asked about */
@@ -47,9 +60,14 @@ static void fault(struct mirror *m, uint64_t addr, bool write, pid_t tid)
 		if (!asked)
 			t->op->state &= ~OP_FAULTING;
 	}
+	again = !asked && t && doubtful(t, addr);
 	pthread_mutex_unlock(&m->lock);
 	if (asked) {
 		COUNT(pool, faults_asked, 1);
+		return;
+	}
+	if (again) {
+		mirror_wake(m, addr, PD_PAGE_SIZE);
 		return;
 	}
 	COUNT(pool, faults_refused, 1);

@@ -86,6 +86,8 @@ struct mirror_res_slot {
  * @seq: number of the list posted last
  * @op: the operation that it runs, NULL: none; by m->lock
  * @nth_op: counts them; by m->lock
+ * @doubted: the page that its last refused touch was of; by m->lock
+ * @doubted_op: @nth_op then
  * @poisoned: the operation has poisoned pages
  * @free: in m->free
  */
@@ -98,6 +100,8 @@ struct mirror_thread {
 	uint32_t seq;
 	struct mirror_op *op;
 	uint64_t nth_op;
+	uint64_t doubted;
+	uint64_t doubted_op;
 	atomic_bool poisoned;
 	SLIST_ENTRY(mirror_thread) free;
 };

@@ -238,6 +238,36 @@ static void test_page_comes_before_it_is_asked_for(void **state)
 	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
 }
 
+/* The same, and the operation is over before it is looked who has asked. */
+static void test_page_comes_and_nobody_waits(void **state)
+{
+	struct fixture *x = *state;
+	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
+	pid_t tracer = slow_call(fe_worker(&x->d), "read", "anon_inode:[userfaultfd]");
+	struct pd_pages run = { 0x53000000, fe_frames(&x->f, 1), 1, PD_PAGES_WRITE };
+	struct pd_range vec = { 0x53000000, PD_PAGE_SIZE };
+	struct pd_req req = { .op = PD_OP_READ,
+			      .file = (uint64_t)zero,
+			      .mm = x->mm.id,
+			      .nvecs = 1,
+			      .oflags = O_RDWR };
+	struct pd_req show = { .op = PD_OP_DROP, .mm = x->mm.id, .npages = 1 };
+	struct fe_call c = { .mm = &x->mm }, other = { .mm = &x->mm };
+
+	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
+	usleep(100000);
+	fe_submit(&x->f, &other, x->mm.queue, &show, NULL, &run, NULL);
+	assert_int_equal(fe_wait_raw(&x->f, &other, 5000), 0);
+	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), PD_PAGE_SIZE);
+	usleep(600000);
+	c = (struct fe_call){ .mm = &x->mm };
+	req.tag = 0;
+	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
+	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), PD_PAGE_SIZE);
+	kill(tracer, SIGTERM);
+	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+}
+
 static void test_ro_page_is_not_written(void **state)
 {
 	struct fixture *x = *state;
@@ -696,6 +726,7 @@ int main(void)
 		TEST(test_errors_are_the_drivers),
 		TEST(test_only_the_worker_has_it_open),
 		TEST(test_page_comes_before_it_is_asked_for),
+		TEST(test_page_comes_and_nobody_waits),
 		TEST(test_ro_page_is_not_written),
 		TEST(test_blocked_read_is_woken_and_does_not_hold_up),
 		TEST(test_cancel_interrupts_as_a_signal),
