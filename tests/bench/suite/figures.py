@@ -9,9 +9,11 @@ from statistics import median, quantiles
 class Figure:
     """A case's rounds: microseconds, requests and faults of one operation; what was lost in all.
 
+    run: what it was measured in; the cases of one run had their turns in the same rounds.
     late: of each round, how much later than at best it was heard of what came, in microseconds.
     """
 
+    run: str
     us: list
     requests: float
     faults: float
@@ -32,7 +34,7 @@ class Figure:
 
 @dataclass
 class Ratio:
-    """Of two cases that had their turns in the same rounds; of two medians where they had not."""
+    """Of two cases: what it most likely is, and between what half of them lie at least."""
 
     value: float
     low: float
@@ -40,12 +42,16 @@ class Ratio:
 
 
 def ratio(a, b):
-    """a beside b: the median of the rounds' ratios, and its quartiles."""
-    if len(a.us) != len(b.us) or len(a.us) < 3:
+    """a beside b: the median of the rounds' ratios and its quartiles, or what the medians and quartiles
+    give of cases that did not take turns."""
+    if min(len(a.us), len(b.us)) < 3:
         value = a.median / b.median
         return Ratio(value, value, value)
-    low, middle, high = quantiles([x / y for x, y in zip(a.us, b.us)], n=4)
-    return Ratio(middle, low, high)
+    if a.run == b.run and len(a.us) == len(b.us):
+        low, middle, high = quantiles([x / y for x, y in zip(a.us, b.us)], n=4)
+        return Ratio(middle, low, high)
+    a_cuts, b_cuts = quantiles(a.us, n=4), quantiles(b.us, n=4)
+    return Ratio(a.median / b.median, a_cuts[0] / b_cuts[2], a_cuts[2] / b_cuts[0])
 
 
 def _late(turns):
@@ -63,7 +69,7 @@ def read(path):
     found = {}
     for name, turns in rows.items():
         count = sum(turn[0] for turn in turns)
-        found[name] = Figure([turn[1] / turn[0] / 1000 for turn in turns],
+        found[name] = Figure(str(path), [turn[1] / turn[0] / 1000 for turn in turns],
                              sum(turn[2] for turn in turns) / count, sum(turn[3] for turn in turns) / count,
                              sum(turn[4] for turn in turns), _late(turns))
     return found
