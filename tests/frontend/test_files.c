@@ -201,6 +201,32 @@ static void test_only_the_worker_has_it_open(void **state)
 	assert_int_equal(has_open(fe_worker(&x->d), "/dev/zero"), 0);
 }
 
+static void submit_read_of(struct fixture *x, struct fe_call *c, int64_t file,
+			   const struct pd_range *vec)
+{
+	struct pd_req req = { .op = PD_OP_READ,
+			      .file = (uint64_t)file,
+			      .mm = x->mm.id,
+			      .nvecs = 1,
+			      .oflags = O_RDWR };
+
+	*c = (struct fe_call){ .mm = &x->mm };
+	fe_submit(&x->f, c, x->mm.queue, &req, NULL, NULL, vec);
+}
+
+/* Reads, and another message shows @run after the first touch, before that is looked at. */
+static void read_slowly(struct fixture *x, struct fe_call *c, int64_t file,
+			const struct pd_range *vec, const struct pd_pages *run)
+{
+	struct pd_req show = { .op = PD_OP_DROP, .mm = x->mm.id, .npages = 1 };
+	struct fe_call other = { .mm = &x->mm };
+
+	submit_read_of(x, c, file, vec);
+	usleep(100000);
+	fe_submit(&x->f, &other, x->mm.queue, &show, NULL, run, NULL);
+	assert_int_equal(fe_wait_raw(&x->f, &other, 5000), 0);
+}
+
 /* A page that another message brings goes to who has just asked for it, and who may ask for the next. */
 static void test_page_comes_before_it_is_asked_for(void **state)
 {
@@ -210,19 +236,10 @@ static void test_page_comes_before_it_is_asked_for(void **state)
 	uint64_t frame = fe_frames(&x->f, 2);
 	struct pd_pages run = { 0x52000000, frame, 1, PD_PAGES_WRITE };
 	struct pd_range vec = { 0x52000000, 2 * PD_PAGE_SIZE };
-	struct pd_req req = { .op = PD_OP_READ,
-			      .file = (uint64_t)zero,
-			      .mm = x->mm.id,
-			      .nvecs = 1,
-			      .oflags = O_RDWR };
-	struct pd_req show = { .op = PD_OP_DROP, .mm = x->mm.id, .npages = 1 };
-	struct fe_call c = { .mm = &x->mm }, other = { .mm = &x->mm };
+	struct fe_call c;
 	int64_t ret;
 
-	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
-	usleep(100000);
-	fe_submit(&x->f, &other, x->mm.queue, &show, NULL, &run, NULL);
-	assert_int_equal(fe_wait_raw(&x->f, &other, 5000), 0);
+	read_slowly(x, &c, zero, &vec, &run);
 	for (;;) {
 		ret = fe_wait_raw(&x->f, &c, 5000);
 		if (c.resp.status != PD_ST_FAULT)
@@ -246,23 +263,12 @@ static void test_page_comes_and_nobody_waits(void **state)
 	pid_t tracer = slow_call(fe_worker(&x->d), "read", "anon_inode:[userfaultfd]");
 	struct pd_pages run = { 0x53000000, fe_frames(&x->f, 1), 1, PD_PAGES_WRITE };
 	struct pd_range vec = { 0x53000000, PD_PAGE_SIZE };
-	struct pd_req req = { .op = PD_OP_READ,
-			      .file = (uint64_t)zero,
-			      .mm = x->mm.id,
-			      .nvecs = 1,
-			      .oflags = O_RDWR };
-	struct pd_req show = { .op = PD_OP_DROP, .mm = x->mm.id, .npages = 1 };
-	struct fe_call c = { .mm = &x->mm }, other = { .mm = &x->mm };
+	struct fe_call c;
 
-	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
-	usleep(100000);
-	fe_submit(&x->f, &other, x->mm.queue, &show, NULL, &run, NULL);
-	assert_int_equal(fe_wait_raw(&x->f, &other, 5000), 0);
+	read_slowly(x, &c, zero, &vec, &run);
 	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), PD_PAGE_SIZE);
 	usleep(600000);
-	c = (struct fe_call){ .mm = &x->mm };
-	req.tag = 0;
-	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
+	submit_read_of(x, &c, zero, &vec);
 	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), PD_PAGE_SIZE);
 	kill(tracer, SIGTERM);
 	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
@@ -297,15 +303,9 @@ static int pty_slave(struct fixture *x, int64_t master)
 
 static void submit_read(struct fixture *x, struct fe_call *c, int64_t file)
 {
-	struct pd_req req = { .op = PD_OP_READ,
-			      .file = (uint64_t)file,
-			      .mm = x->mm.id,
-			      .nvecs = 1,
-			      .oflags = O_RDWR };
 	struct pd_range vec = { PROG + 8 * PD_PAGE_SIZE, 100 };
 
-	*c = (struct fe_call){ .mm = &x->mm };
-	fe_submit(&x->f, c, x->mm.queue, &req, NULL, NULL, &vec);
+	submit_read_of(x, c, file, &vec);
 }
 
 static void test_blocked_read_is_woken_and_does_not_hold_up(void **state)
@@ -382,15 +382,10 @@ static void test_cancel_while_the_guest_looks_for_a_page(void **state)
 	struct fixture *x = *state;
 	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
 	struct pd_range vec = { 0x50000000, 100 };
-	struct pd_req req = { .op = PD_OP_READ,
-			      .file = (uint64_t)zero,
-			      .mm = x->mm.id,
-			      .nvecs = 1,
-			      .oflags = O_RDWR };
-	struct fe_call c = { .mm = &x->mm };
+	struct fe_call c;
 	struct pd_pages run = { 0x50000000, fe_frames(&x->f, 1), 1, PD_PAGES_WRITE };
 
-	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
+	submit_read_of(x, &c, zero, &vec);
 	fe_wait_raw(&x->f, &c, 5000);
 	assert_int_equal(c.resp.status, PD_ST_FAULT);
 	assert_int_equal(c.resp.u.fault.addr, 0x50000000);
@@ -401,10 +396,8 @@ static void test_cancel_while_the_guest_looks_for_a_page(void **state)
 	fe_continue(&x->f, &c, 0, &run, 1, NULL);
 	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), -ENOENT);
 	/* refused by the guest: the driver meets EFAULT */
-	c = (struct fe_call){ .mm = &x->mm };
 	vec.addr = 0x51000000;
-	req.tag = 0;
-	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, &vec);
+	submit_read_of(x, &c, zero, &vec);
 	fe_wait_raw(&x->f, &c, 5000);
 	assert_int_equal(c.resp.status, PD_ST_FAULT);
 	fe_continue(&x->f, &c, -EFAULT, NULL, 0, NULL);
