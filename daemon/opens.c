@@ -11,7 +11,6 @@
 
 #include "devices.h"
 #include "files.h"
-#include "log.h"
 #include "policy.h"
 #include "pool.h"
 #include "request.h"
@@ -83,7 +82,7 @@ void opens_start(struct opens *o, struct request *r)
 	if (err) {
 		struct channel_msg msg = { .type = CHANNEL_OPENED, .id = id, .result = err };
 
-		log_limited(LOG_ERROR, "devices cannot be opened any more: the manager has gone");
+		/* the manager has gone, of which worker.c tells */
 		opens_answer(o, &msg, -1);
 	}
 }
