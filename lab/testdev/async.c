@@ -75,7 +75,7 @@ long td_submit(struct td_file *f, const struct td_submit *submit)
 	};
 	struct td_job *job;
 
-	if (submit->delay_ms > 10000)
+	if (submit->delay_ms > 60000)
 		return -EINVAL;
 	job = kzalloc(sizeof(*job), GFP_KERNEL);
 	if (!job)

@@ -39,6 +39,7 @@ def host(tmp_path_factory):
 @pytest.fixture(scope="session", params=GUEST_KERNELS)
 def guest(request, tmp_path_factory):
     """All steps in a guest with that kernel."""
+    patience = 3 if request.param == "debug" else 1
     run = run_lab(f"guest-{request.param}",
                    [MODULES, *devices(request.param), "--guest-kernel", request.param, "--guest-memory",
                     "1G" if request.param == "debug" else "640M",
@@ -46,7 +47,8 @@ def guest(request, tmp_path_factory):
                     "--module-params", "max_windows=40",
                     "--host-script", "/share/bin/host-side",
                     "--host-after", LEFT],
-                   ["/share/bin/battery", *STEPS], tmp_path_factory.mktemp("guest"))
+                   ["/usr/bin/env", f"PATIENCE={patience}", "/share/bin/battery", *STEPS],
+                   tmp_path_factory.mktemp("guest"), timeout=1500 * patience)
     run.kernel = request.param
     return run
 
