@@ -69,19 +69,23 @@ static snd_pcm_t *set_up(void)
 	return pcm;
 }
 
-/* Silence, as much as there is room for; how many frames. */
+/* Silence, as much as there is room for; how many frames. Where the card has run dry the next call says so. */
 static long fill(snd_pcm_t *pcm)
 {
 	const snd_pcm_channel_area_t *areas;
 	snd_pcm_uframes_t offset, frames;
 	snd_pcm_sframes_t room;
 	long filled = 0;
+	int err;
 
 	while ((room = snd_pcm_avail_update(pcm)) > 0) {
 		frames = (snd_pcm_uframes_t)room;
 		must(snd_pcm_mmap_begin(pcm, &areas, &offset, &frames), "mmap_begin");
 		snd_pcm_areas_silence(areas, offset, 2, frames, SND_PCM_FORMAT_S16_LE);
-		must((int)snd_pcm_mmap_commit(pcm, offset, frames), "mmap_commit");
+		err = (int)snd_pcm_mmap_commit(pcm, offset, frames);
+		if (err == -EPIPE)
+			break;
+		must(err, "mmap_commit");
 		filled += (long)frames;
 	}
 	return filled;
@@ -107,6 +111,9 @@ int main(int argc, char **argv)
 		snd_htimestamp_t stamp;
 		int64_t woke = now();
 
+		/* it can run dry between the two as well */
+		if (err >= 0)
+			err = snd_pcm_htimestamp(pcm, &avail, &stamp);
 		if (err == -EPIPE) {
 			must(snd_pcm_recover(pcm, err, 1), "going on");
 			dry++;
@@ -115,7 +122,6 @@ int main(int argc, char **argv)
 			printf("%s %d 1 %lld 0 0 1 0\n", argv[1], round, (long long)(woke - last));
 		} else {
 			must(err, "waiting");
-			must(snd_pcm_htimestamp(pcm, &avail, &stamp), "the period's time");
 			left -= fill(pcm);
 			printf("%s %d 1 %lld 0 0 0 %lld\n", argv[1], round,
 			       (long long)(woke - last), (long long)(woke - ns(stamp)));
