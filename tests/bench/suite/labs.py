@@ -38,6 +38,8 @@ DATA = " ".join([f"{kind}-{size}=mem{kind}:{TESTDEV}:{size}" for kind in ("read"
                  for size in SIZES.values() if size <= 1 << 20] +
                 [f"read-{SIZES['16 MiB']}=read:{ZERO}:{SIZES['16 MiB']}"])
 NATIVE_DATA = DATA.replace(ZERO, "/dev/zero")
+SWITCHED = f"--switch {IOCTLS} " + " ".join(f"{kind}-{1 << 20}=mem{kind}:{TESTDEV}:{1 << 20}"
+                                            for kind in ("read", "write"))
 READS = " ".join(f"read-{size}=read:{ZERO}:{size}" for size in SIZES.values())
 NATIVE_READS = READS.replace(ZERO, "/dev/zero")
 # the test device's mappings: kind * 0x100000; 0 is RAM, 64 pages
@@ -74,7 +76,8 @@ def nested(quick):
         f"counts {10 * ms} noop=ioctl:{TESTDEV}:{NOP}:0",
         f"processes {100 if quick else 1000}",
     ]
-    native = [f"calls {rounds} {ms} {IOCTLS}", f"data {rounds} {ms} {NATIVE_DATA}", f"frames {10 * rounds} 1 frames=frames:/dev/video0",
+    native = [f"calls {rounds} {ms} {IOCTLS}", f"data {rounds} {ms} {NATIVE_DATA}",
+              f"switched {rounds} {2 * ms} {SWITCHED}", f"frames {10 * rounds} 1 frames=frames:/dev/video0",
               f"sound {SOUND_SECONDS}"]
     return Lab("nested", plan, [
         "--host-modules", "testdev vivid:n_devs=1 tun snd-dummy:index=0", "--device", TESTDEV, "--device", "/dev/video0",

@@ -59,15 +59,17 @@ def _trips(where, outs):
 
 def _memory(outs):
     case, cold = figures.read(outs / "spinning"), figures.read(outs / "cold")
-    native = figures.read(outs / "native.calls")
     nest, flat, new = case["nest"], case["flat"], cold["coldnest"]
-    # the driver's own work is not the boundary's
-    added = {name: case[name].median - native[name].median for name in native}
-    return [
-        Measure("ioctl, pointers three deep, warm: what is added", "to a flat ioctl", "nested",
-                _count(added["nest"] / added["flat"]), 1.05,
-                note=f"{nest.faults:.2f} faults each; {_us(nest)}, {_us(flat)}, natively {_us(native['nest'])}, "
-                     f"{_us(native['flat'])}"),
+    rows = []
+    for when, words in (("calls", ""), ("switched", ", which had another task before")):
+        # the driver's own work is not the boundary's
+        native = figures.read(outs / f"native.{when}")
+        added = {name: case[name].median - native[name].median for name in ("nest", "flat")}
+        rows.append(Measure(f"ioctl, pointers three deep, warm: what is added to the host's{words}", "to a flat ioctl",
+                            "nested", _count(added["nest"] / added["flat"]), None if words else 1.05,
+                            note=f"{nest.faults:.2f} faults each; {_us(nest)}, {_us(flat)}, natively "
+                                 f"{_us(native['nest'])}, {_us(native['flat'])}"))
+    return rows + [
         Measure("the same to new pages", "requests each", "nested", _count(new.requests), 1.05,
                 note=f"{new.faults:.2f} faults each, {_us(new)}"),
         Measure("poll() that finds nothing new", "requests each", "nested", _count(cold["idle"].requests), 0.01),
@@ -86,6 +88,14 @@ def _data(where, outs):
         rows.append(Measure(f"{kind} of {title}", "the lab's host", where, ratio(figure, native[name]),
                             1.1 if title == "1 MiB" else None, note=f"{_us(figure)}, {_us(native[name])}"))
     return rows
+
+
+def _switched(outs):
+    """Beside the host when another task ran before: what the processor has to look up anew is the same then."""
+    guest, native = figures.read(outs / "data"), figures.read(outs / "native.switched")
+    return [Measure(f"{name.split('-')[0]} of 1 MiB", "the lab's host after a switch of tasks", "nested",
+                    ratio(guest[name], native[name]), note=f"{_us(guest[name])}, {_us(native[name])}")
+            for name in native if name in guest]
 
 
 def _maps(outs):
@@ -170,8 +180,8 @@ def _counts(outs):
 
 def nested(outs):
     """Rows of the nested lab."""
-    return [*_trips("nested", outs), *_memory(outs), *_data("nested", outs), *_maps(outs), *_threads(outs),
-            *_streams(outs), *_counts(outs), *_processes(outs)]
+    return [*_trips("nested", outs), *_memory(outs), *_data("nested", outs), *_switched(outs), *_maps(outs),
+            *_threads(outs), *_streams(outs), *_counts(outs), *_processes(outs)]
 
 
 def local(outs):

@@ -63,4 +63,9 @@ __attribute__((noreturn)) void fail(const char *what, const char *which);
 
 uint64_t now_ns(void);
 
+/* Starts another process on this processor; it ends with this program. */
+void switch_begin(void);
+/* Gives it the processor, and has it back. */
+void switch_over(void);
+
 #endif

@@ -2,11 +2,12 @@
 /*
  * pd-bench: what operations cost, in a guest or, unmodified, on a host.
  *
- *	pd-bench [--rounds N] [--ms N] [--wait FIFO] CASE...
+ *	pd-bench [--rounds N] [--ms N] [--wait FIFO] [--switch] CASE...
  *
  * A CASE is NAME=KIND[:ARGUMENT...] (calls.c, maps.c, streams.c and waits.c have the kinds). In each of N rounds (default 20) each case
  * has its turn of some milliseconds (default 50), so that whatever else the machine does meanwhile hits all of
- * them alike. With --wait the first begins when somebody opens the FIFO for writing. Each turn is a line
+ * them alike. With --wait the first begins when somebody opens the FIFO for writing. With --switch another
+ * process has the processor before each operation, and only the operation counts. Each turn is a line
  *
  *	NAME ROUND OPERATIONS NANOSECONDS REQUESTS FAULTS LOST LATE
  *
@@ -101,20 +102,36 @@ wrong:
 	exit(2);
 }
 
-static void turn(struct bench *b, int round, uint64_t ns)
+/* a turn of about @ns; how long its operations took */
+static uint64_t operate(struct bench *b, uint64_t ns, bool switching, unsigned long *n)
+{
+	uint64_t begin = now_ns();
+	uint64_t start = begin;
+	uint64_t took = 0;
+	uint64_t end;
+
+	do {
+		if (switching) {
+			switch_over();
+			start = now_ns();
+		}
+		b->kind->once(b);
+		*n += b->per ? b->per : 1;
+		end = now_ns();
+		took += end - start;
+		start = end;
+	} while (end - begin < ns);
+	return took;
+}
+
+static void turn(struct bench *b, int round, uint64_t ns, bool switching)
 {
 	long requests = counter(COUNTERS "requests");
 	long faults = counter(COUNTERS "faults");
-	uint64_t begin = now_ns();
-	uint64_t took;
 	unsigned long n = 0;
 	unsigned long lost = b->lost;
+	uint64_t took = operate(b, ns, switching, &n);
 
-	do {
-		b->kind->once(b);
-		n += b->per ? b->per : 1;
-		took = now_ns() - begin;
-	} while (took < ns);
 	printf("%s %d %lu %llu %ld %ld %lu %lld\n", b->name, round, n, (unsigned long long)took,
 	       counter(COUNTERS "requests") - requests, counter(COUNTERS "faults") - faults,
 	       b->lost - lost, (long long)b->late);
@@ -126,10 +143,12 @@ int main(int argc, char **argv)
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "ms", required_argument, NULL, 'm' },
 		{ "wait", required_argument, NULL, 'w' },
+		{ "switch", no_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct bench cases[MAX_CASES];
 	const char *wait = NULL;
+	bool switching = false;
 	int rounds = 20;
 	int ms = 50;
 	int n = 0;
@@ -142,6 +161,8 @@ int main(int argc, char **argv)
 			ms = atoi(optarg);
 		else if (c == 'w')
 			wait = optarg;
+		else if (c == 's')
+			switching = true;
 		else
 			return 2;
 	}
@@ -149,7 +170,7 @@ int main(int argc, char **argv)
 		parse(&cases[n++], argv[optind]);
 	if (!n || rounds < 1 || ms < 1) {
 		fprintf(stderr,
-			"pd-bench [--rounds N] [--ms N] [--wait FIFO] NAME=KIND:ARGUMENT...\n");
+			"pd-bench [--rounds N] [--ms N] [--wait FIFO] [--switch] NAME=KIND:ARGUMENT...\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -158,10 +179,12 @@ int main(int argc, char **argv)
 		cases[i].kind->set_up(&cases[i]);
 		cases[i].kind->once(&cases[i]);
 	}
+	if (switching)
+		switch_begin();
 	if (wait && open(wait, O_RDONLY) < 0)
 		fail("waiting for", wait);
 	for (int round = 0; round < rounds; round++)
 		for (int i = 0; i < n; i++)
-			turn(&cases[i], round, (uint64_t)ms * 1000000);
+			turn(&cases[i], round, (uint64_t)ms * 1000000, switching);
 	return 0;
 }
