@@ -33,13 +33,17 @@ ZERO = "/dev/host-zero"  # the host's /dev/zero; the guest has one of its own
 PEERS = "stat=stat:/mnt/virtiofs/file rng=read:/dev/hwrng:64"
 IOCTLS = f"flat=array:{TESTDEV}:1 nest=nest:{TESTDEV}"
 CALLS = f"syscall=syscall ping=write1:@PING noop=ioctl:{TESTDEV}:{NOP}:0 {IOCTLS} {PEERS}"
+
+
+def _memory(*sizes):
+    return " ".join(f"{kind}-{size}=mem{kind}:{TESTDEV}:{size}" for kind in ("read", "write") for size in sizes)
+
+
 # the test device has memory of 1 MiB; more is read from one that has as much as one likes
-DATA = " ".join([f"{kind}-{size}=mem{kind}:{TESTDEV}:{size}" for kind in ("read", "write")
-                 for size in SIZES.values() if size <= 1 << 20] +
-                [f"read-{SIZES['16 MiB']}=read:{ZERO}:{SIZES['16 MiB']}"])
+DATA = _memory(*(size for size in SIZES.values() if size <= 1 << 20)) + \
+    f" read-{SIZES['16 MiB']}=read:{ZERO}:{SIZES['16 MiB']}"
 NATIVE_DATA = DATA.replace(ZERO, "/dev/zero")
-SWITCHED = f"--switch {IOCTLS} " + " ".join(f"{kind}-{1 << 20}=mem{kind}:{TESTDEV}:{1 << 20}"
-                                            for kind in ("read", "write"))
+SWITCHED = f"--switch {IOCTLS} {_memory(SIZES['1 MiB'])}"
 READS = " ".join(f"read-{size}=read:{ZERO}:{size}" for size in SIZES.values())
 NATIVE_READS = READS.replace(ZERO, "/dev/zero")
 # the test device's mappings: kind * 0x100000; 0 is RAM, 64 pages
