@@ -139,6 +139,12 @@ static dev_t pd_host_number(const struct pd_device *d)
 	return major && !(major >> 12) && !(minor >> MINORBITS) ? MKDEV(major, minor) : 0;
 }
 
+/* is it one that pd_number_own() gives? */
+static bool pd_number_is_own(dev_t number)
+{
+	return number >= pd_devt && number - pd_devt < PD_MINORS;
+}
+
 /* a number of ours, with the host's minor if that is free */
 static int pd_number_own(struct pd_node *node, dev_t host)
 {
@@ -167,9 +173,12 @@ static int pd_node_identify(struct pd_host *host, struct pd_node *node, const st
 	s = pd_subsystem_get(ident->subsystem, ident->is_class);
 	if (IS_ERR(s))
 		return PTR_ERR(s);
-	/* programs compare what drivers say of numbers with those of nodes */
-	if (number && !strcmp(pd_numbers, "auto") && !pd_sysfs_has_devt(number) &&
-	    !pd_subsystem_has_others(s))
+	/*
+	 * Programs compare what drivers say of numbers with those of nodes. The host may have given
+	 * its device the major that this kernel gave us: then it is free only if pd_minors says so.
+	 */
+	if (number && !strcmp(pd_numbers, "auto") && !pd_number_is_own(number) &&
+	    !pd_sysfs_has_devt(number) && !pd_subsystem_has_others(s))
 		node->object.dev.devt = number;
 	ret = node->object.dev.devt ? 0 : pd_number_own(node, number);
 	/* one that has another name in /dev must not be found under the host's */

@@ -1,21 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """What cannot be as on the host (docs/limits.md) fails with its reason, and the VM lives."""
 
+import pytest
+
+from conftest import run_lab
 from test_battery import TEST_DEVICES
 
+TAKEN = "/dev/tty0"  # a guest has its own
+together = pytest.mark.xdist_group("limits")  # the guest is booted once
 
-def test_mappings_that_kvm_or_the_vmm_cannot_show(lab):
-    """Device memory without pages needs a host kernel from 6.13 on; nothing is shown read-only."""
-    run = lab(["--host-modules", "testdev", *TEST_DEVICES],
-              ["/share/bin/pdtest run --slow 4 mappfn mmap.readonly mmap.readonly-file"
-               " >/share/out/maps.out 2>&1;"
-               " /share/bin/pdtest run --slow 4 rw mmap.both-ways"])
+
+@pytest.fixture(scope="module")
+def limits(tmp_path_factory):
+    """What a guest sees of mappings that cannot be shown, and of a device whose name and number it has."""
+    run = run_lab("limits", ["--host-modules", "testdev", *TEST_DEVICES, f"--device={TAKEN}"],
+                  ["grep paradice /proc/devices >/share/out/numbers.out;"
+                   f" stat -c '%Hr:%Lr %n' /dev/testdev* /dev/paradice/* {TAKEN} >>/share/out/numbers.out 2>&1;"
+                   " /share/bin/pdtest run --slow 4 mappfn mmap.readonly mmap.readonly-file"
+                   " >/share/out/maps.out 2>&1;"
+                   " /share/bin/pdtest run --slow 4 rw mmap.both-ways"], tmp_path_factory.mktemp("limits"))
     run.assert_ok()
-    text, log = run.text("maps"), run.log("daemon-1.log")
+    return run
+
+
+@together
+def test_mappings_that_kvm_or_the_vmm_cannot_show(limits):
+    """Device memory without pages needs a host kernel from 6.13 on; nothing is shown read-only."""
+    text, log = limits.text("maps"), limits.log("daemon-1.log")
     assert "mmap.readonly-file: mmap: ENODEV" in text
     assert "mmap.readonly: to read: ENODEV" in text
     assert "6.13" in log, log
     assert "for reading only, and the VMM maps device memory for writing" in log, log
+
+
+@together
+def test_name_and_number_that_the_guest_has(limits):
+    """Such a device is beside the guest's own, with a number that no other device has."""
+    said = limits.text("numbers")
+    ours, *nodes = said.splitlines()
+    number = {name: number for number, name in map(str.split, nodes)}
+    assert number[TAKEN] == "4:0", said
+    assert number["/dev/paradice/tty0"].split(":")[0] == ours.split()[0], said
+    # the hard case: the host's own number of another device is one of those that are ours to give
+    assert number["/dev/testdev"] == f"{ours.split()[0]}:0", said
+    assert len(set(number.values())) == len(TEST_DEVICES) + 2, said
 
 
 def test_vmm_without_shared_memory_regions(lab):
