@@ -85,7 +85,7 @@ def fill(share, cls, steps, form, before=""):
         (share / "steps" / step.name).write_text(head + step.run)
     for name in ("setup", "host-setup", "host-between", "guest-setup"):
         text = cls.options.get(name, "")
-        (share / "steps" / f"@{name}").write_text(f"set -e\nPATH=/share/bin:$PATH\n{text}")
+        (share / "steps" / f"@{name}").write_text(f"set -e\nPATH=$PATH:/share/bin\n{text}")
 
 
 def _argv(cls, steps, share, logs, host_only):
