@@ -15,10 +15,16 @@
 #include "identity.h"
 
 #define PD_MINORS 4096
+#define PD_NAMES 100 /* that are tried for a device */
 #define PD_MAX_INDEX 65536
 
 static dev_t pd_devt;
 static DEFINE_IDA(pd_minors);
+/*
+ * Between looking for a name and a number that are free and taking them: hosts have devices of the
+ * same name. Taken before a host's nodes_lock.
+ */
+static DEFINE_MUTEX(pd_adding);
 static struct vfsmount *pd_dev_mnt;
 
 static struct class pd_class = {
@@ -86,33 +92,39 @@ static bool pd_name_valid(const u8 *name, size_t size)
 	return true;
 }
 
-/* the name that the node gets; below paradice/ where the host's own is taken */
+/* the name that the node gets; below paradice/ where the host's own is taken; or a negative errno */
 static char *pd_node_name(const char *wanted)
 {
 	char *name;
 	int i;
 
-	name = kstrdup(wanted, GFP_KERNEL);
-	for (i = 1; name && pd_name_taken(name) && i < 100; i++) {
-		kfree(name);
-		name = i == 1 ? kasprintf(GFP_KERNEL, PD_NAME "/%s", wanted) :
+	for (i = 0; i < PD_NAMES; i++) {
+		name = i == 0 ? kstrdup(wanted, GFP_KERNEL) :
+		       i == 1 ? kasprintf(GFP_KERNEL, PD_NAME "/%s", wanted) :
 				kasprintf(GFP_KERNEL, PD_NAME "/%s-%d", wanted, i);
+		if (!name)
+			return ERR_PTR(-ENOMEM);
+		if (!pd_name_taken(name))
+			return name;
+		kfree(name);
 	}
-	return name;
+	return ERR_PTR(-EEXIST);
 }
 
-/* the node that @d describes, without a number yet, to be ended by put_device(); or NULL */
+/* the node that @d describes, without a number yet, to be ended by put_device(); or a negative errno */
 static struct pd_node *pd_node_new(struct pd_host *host, const struct pd_device *d)
 {
 	struct pd_node *node;
+	long ret;
 
 	node = kzalloc(sizeof(*node), GFP_KERNEL);
 	if (!node)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	node->name = pd_node_name((const char *)d->name);
-	if (!node->name) {
+	if (IS_ERR(node->name)) {
+		ret = PTR_ERR(node->name);
 		kfree(node);
-		return NULL;
+		return ERR_PTR(ret);
 	}
 	node->host = pd_host_get(host);
 	node->minor = -1;
@@ -213,15 +225,15 @@ static int pd_node_plain(struct pd_host *host, struct pd_node *node, const struc
 	return cdev_device_add(&node->cdev, dev);
 }
 
-/* makes the node that @d describes; @identity may be NULL; host->nodes_lock held */
+/* makes the node that @d describes; @identity may be NULL; pd_adding and host->nodes_lock held */
 static int pd_node_create(struct pd_host *host, const struct pd_device *d,
 			  struct pd_identity *identity)
 {
 	struct pd_node *node = pd_node_new(host, d);
 	int ret;
 
-	if (!node)
-		return -ENOMEM;
+	if (IS_ERR(node))
+		return PTR_ERR(node);
 	ret = xa_insert(&host->nodes, node->id, node, GFP_KERNEL);
 	if (ret)
 		goto err;
@@ -283,6 +295,7 @@ free:
 		pd_subsystem_load(identity->object[i]->subsystem, identity->object[i]->is_class,
 				  i == identity->n - 1 ? pd_host_number(&d) : 0);
 
+	mutex_lock(&pd_adding);
 	mutex_lock(&host->nodes_lock);
 	if (READ_ONCE(host->stopping)) {
 		ret = -EIO;
@@ -298,6 +311,7 @@ free:
 		}
 	}
 	mutex_unlock(&host->nodes_lock);
+	mutex_unlock(&pd_adding);
 	pd_identity_free(identity);
 	if (ret)
 		dev_err(host->parent, "no node for the host's device %s: %ld\n",

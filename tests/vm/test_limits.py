@@ -18,7 +18,12 @@ def limits(tmp_path_factory):
                    f" stat -c '%Hr:%Lr %n' /dev/testdev* /dev/paradice/* {TAKEN} >>/share/out/numbers.out 2>&1;"
                    " /share/bin/pdtest run --slow 4 mappfn mmap.readonly mmap.readonly-file"
                    " >/share/out/maps.out 2>&1;"
-                   " /share/bin/pdtest run --slow 4 rw mmap.both-ways"], tmp_path_factory.mktemp("limits"))
+                   " /share/bin/pdtest run --slow 4 rw mmap.both-ways && rmmod paradice || exit;"
+                   # all the names that this device could have
+                   " cd /dev && mkdir -p paradice && touch paradice/tty0 $(seq -f paradice/tty0-%g 2 99);"
+                   " /run/lab/busybox insmod /run/lab/modules/paradice.ko;"
+                   " for i in $(seq 20); do dmesg | grep 'no node' >/share/out/names.out && break; sleep 1; done;"
+                   " ls /dev/testdev /sys/class/tty >>/share/out/names.out"], tmp_path_factory.mktemp("limits"))
     run.assert_ok()
     return run
 
@@ -44,6 +49,15 @@ def test_name_and_number_that_the_guest_has(limits):
     # the hard case: the host's own number of another device is one of those that are ours to give
     assert number["/dev/testdev"] == f"{ours.split()[0]}:0", said
     assert len(set(number.values())) == len(TEST_DEVICES) + 2, said
+
+
+@together
+def test_names_that_are_all_taken(limits):
+    """The device is left out with its reason; the others are there."""
+    said = limits.text("names")
+    assert "no node for the host's device tty0: -17" in said, said
+    assert "/dev/testdev\n" in said, said
+    assert "!tty0" not in said, said
 
 
 def test_vmm_without_shared_memory_regions(lab):
