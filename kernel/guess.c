@@ -6,8 +6,8 @@
  * must not sleep there: plain pin_user_pages(), and long-term pins on kernels before 6.5, give
  * EFAULT instead, and nobody is asked. So the pages behind anything in the argument that looks
  * like a pointer into the program's memory are sent ahead, as far as the largest number in the
- * same structure that may be a length. A wrong guess costs some pins, and shows the driver
- * nothing that the program's own ioctl could not show it.
+ * same structure that may be a length: one that stays within the memory pointed into. A wrong guess
+ * costs some pins, and shows the driver nothing that the program's own ioctl could not show it.
  */
 #include <linux/mm.h>
 #include <linux/uaccess.h>
@@ -39,12 +39,12 @@ static bool pd_guess_pointer(const struct pd_mm *m, unsigned long word)
 	       (word < m->hole || word >= m->hole + m->hole_len);
 }
 
-/* the largest number among the @size bytes that may be the length of something */
+/* the largest number among the @size bytes that may be the length of @room bytes or less; 1 if none is */
 static unsigned long pd_guess_length(const struct pd_mm *m, const void *buf, unsigned int size,
-				     bool compat)
+				     bool compat, unsigned long room)
 {
 	unsigned int i, per = compat ? 1 : 2;
-	unsigned long longest = 0;
+	unsigned long longest = 1;
 
 	for (i = 0; i < size / sizeof(u32); i++) {
 		u32 number = ((const u32 *)buf)[i];
@@ -54,7 +54,7 @@ static unsigned long pd_guess_length(const struct pd_mm *m, const void *buf, uns
 		    pd_guess_pointer(m, pd_guess_word(buf, i / per, compat)) &&
 		    pd_guess_word(buf, i / per, compat) > U32_MAX)
 			continue;
-		if (number <= PD_GUESS_MAX_LEN && number > longest)
+		if (number <= room && number > longest)
 			longest = number;
 	}
 	return longest;
@@ -71,8 +71,8 @@ static bool pd_guess_known(struct pd_mm *m, unsigned long addr, unsigned long le
 	return known;
 }
 
-/* how much of [addr, +len) is memory that can be sent */
-static unsigned long pd_guess_clip(struct mm_struct *mm, unsigned long addr, unsigned long len)
+/* how much memory that can be sent there is from @addr on */
+static unsigned long pd_guess_room(struct mm_struct *mm, unsigned long addr)
 {
 	struct vm_area_struct *vma;
 	unsigned long end = 0;
@@ -83,30 +83,46 @@ static unsigned long pd_guess_clip(struct mm_struct *mm, unsigned long addr, uns
 	if (vma && vma->vm_start <= addr && !(vma->vm_flags & (VM_PFNMAP | VM_IO)))
 		end = vma->vm_end;
 	mmap_read_unlock(mm);
-	return end > addr ? min(len, end - addr) : 0;
+	return end > addr ? end - addr : 0;
+}
+
+/* adds what a pointer to @addr in the structure @buf, whose largest number is @longest, may mean: is it one? */
+static bool pd_guess_at(struct pd_guess *g, const void *buf, unsigned int size, unsigned long addr,
+			unsigned long longest)
+{
+	unsigned long len = longest, room;
+
+	if (pd_guess_known(g->m, addr, len))
+		return true;
+	room = pd_guess_room(g->m->mm, addr);
+	if (!room)
+		return false;
+	if (len > room) {
+		len = pd_guess_length(g->m, buf, size, g->compat, room);
+		if (pd_guess_known(g->m, addr, len))
+			return true;
+	}
+	g->out[g->n].addr = cpu_to_le64(addr);
+	g->out[g->n++].len = cpu_to_le64(len);
+	return true;
 }
 
 static void pd_guess_struct(struct pd_guess *g, const void *buf, unsigned int size,
 			    unsigned int depth)
 {
-	unsigned long longest = pd_guess_length(g->m, buf, size, g->compat);
+	unsigned long longest = pd_guess_length(g->m, buf, size, g->compat, PD_GUESS_MAX_LEN);
 	unsigned int i, words = size / (g->compat ? sizeof(u32) : sizeof(u64));
 	u64 inner[PD_GUESS_BYTES / sizeof(u64)];
 
 	for (i = 0; i < words && g->n < g->max; i++) {
-		unsigned long addr = pd_guess_word(buf, i, g->compat);
-		unsigned long len = max(longest, 1ul), more;
+		unsigned long addr = pd_guess_word(buf, i, g->compat), more;
 
 		if (!pd_guess_pointer(g->m, addr))
 			continue;
-		if (!pd_guess_known(g->m, addr, len)) {
-			len = pd_guess_clip(g->m->mm, addr, len);
-			if (!len)
-				continue;
-			g->out[g->n].addr = cpu_to_le64(addr);
-			g->out[g->n++].len = cpu_to_le64(len);
-		}
-		if (depth + 1 == PD_GUESS_DEPTH)
+		/* beyond the argument may be any data, of which much looks like pointers of 32 bits */
+		if (g->compat && depth && addr % sizeof(u32))
+			continue;
+		if (!pd_guess_at(g, buf, size, addr, longest) || depth + 1 == PD_GUESS_DEPTH)
 			continue;
 		more = min_t(unsigned long, sizeof(inner), PAGE_SIZE - offset_in_page(addr));
 		if (!copy_from_user_nofault(inner, (void __user *)addr, more))

@@ -258,6 +258,31 @@ static void run_align(void)
 	say("sum %d", align.c);
 }
 
+/* What lies behind a structure may look like pointers and lengths: that must not cost the program memory. */
+static void run_lookalikes(void)
+{
+	const size_t pages = 8192;
+	unsigned char *resident = malloc(pages);
+	uintptr_t *words = (uintptr_t *)map_pages(1);
+	char *untouched = map_edge(pages), *pool = map_pages(4);
+	struct tree *t = make_tree(1, 2, 60, pool);
+	struct td_mid *mid = (struct td_mid *)words;
+	int fd = open_dev(O_RDWR), i, touched = 0;
+
+	for (i = sizeof(*mid) / sizeof(*words); i < 32; i += 2) {
+		words[i] = (uintptr_t)untouched + (PAGE + 1) * i * 8;
+		words[i + 1] = pages * PAGE + i;
+	}
+	*mid = t->mids[0];
+	t->top.mids = mid;
+	say("beside what looks like pointers: %s", result(ioctl(fd, TD_NEST, &t->top)));
+	CHECK(t->top.total == mid->sum);
+	MUST(mincore(untouched, pages * PAGE, resident) == 0);
+	for (i = 0; i < (int)pages; i++)
+		touched += resident[i] & 1;
+	CHECK(touched <= 32);
+}
+
 struct worker {
 	pthread_t thread;
 	int fd, number, good;
@@ -300,7 +325,8 @@ static const struct pd_case cases[] = {
 	{ "return", run_return, 0 },	     { "nested", run_nested, 0 },
 	{ "nested-bad", run_nested_bad, 0 }, { "argument", run_argument, 0 },
 	{ "array", run_array, 0 },	     { "flexible", run_flexible, 0 },
-	{ "align", run_align, 0 },	     { "threads", run_threads, 0 },
+	{ "align", run_align, 0 },	     { "lookalikes", run_lookalikes, 0 },
+	{ "threads", run_threads, 0 },
 };
 
 PD_GROUP(ioctl, "ioctl", "ioctls and the memory they reach through pointers", 0);
