@@ -39,7 +39,7 @@ static bool pd_guess_pointer(const struct pd_mm *m, unsigned long word)
 	       (word < m->hole || word >= m->hole + m->hole_len);
 }
 
-/* the largest number among the @size bytes that may be the length of @room bytes or less; 1 if none is */
+/* the largest number among the @size bytes that may be a length and is not above @room; 1 without */
 static unsigned long pd_guess_length(const struct pd_mm *m, const void *buf, unsigned int size,
 				     bool compat, unsigned long room)
 {
@@ -86,7 +86,10 @@ static unsigned long pd_guess_room(struct mm_struct *mm, unsigned long addr)
 	return end > addr ? end - addr : 0;
 }
 
-/* adds what a pointer to @addr in the structure @buf, whose largest number is @longest, may mean: is it one? */
+/*
+ * adds what a pointer to @addr may mean, in the structure @buf whose largest number is @longest;
+ * false: it leads nowhere
+ */
 static bool pd_guess_at(struct pd_guess *g, const void *buf, unsigned int size, unsigned long addr,
 			unsigned long longest)
 {
