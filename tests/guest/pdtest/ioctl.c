@@ -269,6 +269,8 @@ static void run_lookalikes(void)
 	struct td_mid *mid = (struct td_mid *)words;
 	int fd = open_dev(O_RDWR), i, touched = 0;
 
+	/* a guess costs pages, not huge ones */
+	madvise(untouched, pages * PAGE, MADV_NOHUGEPAGE);
 	for (i = sizeof(*mid) / sizeof(*words); i < 32; i += 2) {
 		words[i] = (uintptr_t)untouched + (PAGE + 1) * i * 8;
 		words[i + 1] = pages * PAGE + i;
