@@ -48,12 +48,12 @@ class ClassRun:
     logs: Path
 
 
-def run(cls, steps, form, host_only=False):
-    """Runs these steps of a class, first on the host, then in a guest."""
+def run(cls, steps, form, host_only=False, before=""):
+    """Runs these steps of a class, first on the host, then in a guest; `before`: what each begins with."""
     folder = OUT / cls.name
     share, logs = folder / "share", folder / "logs"
     shutil.rmtree(folder, ignore_errors=True)
-    fill(share, cls, steps, form)
+    fill(share, cls, steps, form, before)
     said = folder / "lab.log"
     screens = Screens(share) if cls.options.get("screens") else contextlib.nullcontext()
     with open(said, "wb") as log, screens:
