@@ -11,7 +11,7 @@ _CLASS_KEYS = {"title", "driver", "order", "packages", "host-kernel", "host-modu
                "host-qemu-env", "host-memory", "guest-memory", "build", "screens", "devices", "daemon-args",
                "setup", "host-setup", "host-between", "guest-setup", "step"}
 _STEP_KEYS = {"name", "tool", "run", "same", "proof", "result", "status", "timeout", "full",
-              "check", "maps", "meets"}
+              "check", "maps", "meets", "fast"}
 
 
 class SpecError(Exception):
@@ -34,6 +34,7 @@ class Step:
     check: bool = False                          # a part of `make check`
     maps: bool = False                           # maps the device's memory
     meets: bool = False                          # needs a folder that host and guest share
+    fast: bool = False                           # must keep up with the host, as the debug kernel cannot
 
     def normal(self, text):
         """The text without what varies."""
