@@ -255,18 +255,32 @@ static void test_page_comes_before_it_is_asked_for(void **state)
 	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
 }
 
+#define TRIES 10
+
 /* The same, and the operation is over before it is looked who has asked. */
 static void test_page_comes_and_nobody_waits(void **state)
 {
 	struct fixture *x = *state;
 	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
 	pid_t tracer = slow_call(fe_worker(&x->d), "read", "anon_inode:[userfaultfd]");
-	struct pd_pages run = { 0x53000000, fe_frames(&x->f, 1), 1, PD_PAGES_WRITE };
+	struct pd_pages run = { 0x53000000, fe_frames(&x->f, TRIES), 1, PD_PAGES_WRITE };
 	struct pd_range vec = { 0x53000000, PD_PAGE_SIZE };
 	struct fe_call c;
+	int64_t ret;
 
-	read_slowly(x, &c, zero, &vec, &run);
-	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), PD_PAGE_SIZE);
+	for (int try = 0;; try++) {
+		read_slowly(x, &c, zero, &vec, &run);
+		ret = fe_wait_raw(&x->f, &c, 5000);
+		if (c.resp.status != PD_ST_FAULT)
+			break;
+		/* on a busy machine it may have been looked at first: once more, with the next page */
+		assert_true(try < TRIES - 1);
+		fe_continue(&x->f, &c, 0, &run, 1, NULL);
+		assert_int_equal(fe_wait_raw(&x->f, &c, 5000), PD_PAGE_SIZE);
+		vec.addr = run.addr += PD_PAGE_SIZE;
+		run.frame++;
+	}
+	assert_int_equal(ret, PD_PAGE_SIZE);
 	usleep(600000);
 	submit_read_of(x, &c, zero, &vec);
 	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), PD_PAGE_SIZE);
