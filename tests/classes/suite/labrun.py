@@ -48,7 +48,7 @@ class ClassRun:
     logs: Path
 
 
-def run(cls, steps, form, host_only=False, before=""):
+def run(cls, steps, form, before, host_only=False):
     """Runs these steps of a class, first on the host, then in a guest; `before`: what each begins with."""
     folder = OUT / cls.name
     share, logs = folder / "share", folder / "logs"
@@ -66,7 +66,7 @@ def run(cls, steps, form, host_only=False, before=""):
     return ClassRun(done.returncode, said.read_text(errors="replace"), ran, logs)
 
 
-def fill(share, cls, steps, form, before=""):
+def fill(share, cls, steps, form, before):
     """The folder that host and guest see as /share; `before`: what each step begins with."""
     for name in ("bin", "steps", "data", "out", "screen"):
         (share / name).mkdir(parents=True)

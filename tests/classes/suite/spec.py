@@ -34,7 +34,7 @@ class Step:
     check: bool = False                          # a part of `make check`
     maps: bool = False                           # maps the device's memory
     meets: bool = False                          # needs a folder that host and guest share
-    fast: bool = False                           # must keep up with the host, as the debug kernel cannot
+    fast: bool = False                           # must keep up with the host: not as load or on the debug kernel
 
     def normal(self, text):
         """The text without what varies."""

@@ -15,7 +15,7 @@ def mix(faults, every):
     """A DeviceClass of all classes' steps, named CLASS.STEP; {class: lock}.
 
     Of each class those that tell most in a short time, so that each has many turns, or all where none is
-    marked so; with `every` all of the quick form.
+    marked so; with `every` all of the quick form. None that must keep up: guests share a processor.
     """
     known = {cls.name: cls for cls in spec.load_all()}
     classes = [known[name] for name in CONFIG["classes"]]
@@ -26,7 +26,7 @@ def mix(faults, every):
         for step in cls.steps:
             step.name = f"{cls.name}.{step.name}"
             names.add(step.name)
-            if not step.full and step.name not in without and (step.check or all_of_it):
+            if not step.full and not step.fast and step.name not in without and (step.check or all_of_it):
                 steps.append(step)
     unknown = set(without) - names
     if unknown:
