@@ -115,17 +115,17 @@ static char *pd_node_name(const char *wanted)
 static struct pd_node *pd_node_new(struct pd_host *host, const struct pd_device *d)
 {
 	struct pd_node *node;
-	long ret;
+	char *name;
 
+	name = pd_node_name((const char *)d->name);
+	if (IS_ERR(name))
+		return ERR_CAST(name);
 	node = kzalloc(sizeof(*node), GFP_KERNEL);
-	if (!node)
+	if (!node) {
+		kfree(name);
 		return ERR_PTR(-ENOMEM);
-	node->name = pd_node_name((const char *)d->name);
-	if (IS_ERR(node->name)) {
-		ret = PTR_ERR(node->name);
-		kfree(node);
-		return ERR_PTR(ret);
 	}
+	node->name = name;
 	node->host = pd_host_get(host);
 	node->minor = -1;
 	node->id = le32_to_cpu(d->id);

@@ -60,15 +60,11 @@ static unsigned long pd_guess_length(const struct pd_mm *m, const void *buf, uns
 	return longest;
 }
 
+/* without m->lock: no page is looked into, and what has changed since makes a guess no worse */
 static bool pd_guess_known(struct pd_mm *m, unsigned long addr, unsigned long len)
 {
-	bool known;
-
-	spin_lock(&m->lock);
-	known = xa_load(&m->known, addr >> PAGE_SHIFT) &&
-		xa_load(&m->known, (addr + len - 1) >> PAGE_SHIFT);
-	spin_unlock(&m->lock);
-	return known;
+	return xa_load(&m->known, addr >> PAGE_SHIFT) &&
+	       xa_load(&m->known, (addr + len - 1) >> PAGE_SHIFT);
 }
 
 /* how much memory that can be sent there is from @addr on */
