@@ -28,6 +28,13 @@ struct pd_guess {
 	bool compat;
 };
 
+/* what a structure has */
+struct pd_words {
+	unsigned long longest; /* the largest number that may be a length; 1 without */
+	unsigned int n;
+	u8 pointer[PD_GUESS_BYTES / sizeof(u32)]; /* which words look like pointers, @n of them */
+};
+
 static unsigned long pd_guess_word(const void *buf, unsigned int i, bool compat)
 {
 	return compat ? ((const u32 *)buf)[i] : ((const u64 *)buf)[i];
@@ -39,25 +46,36 @@ static bool pd_guess_pointer(const struct pd_mm *m, unsigned long word)
 	       (word < m->hole || word >= m->hole + m->hole_len);
 }
 
-/* the largest number among the @size bytes that may be a length and is not above @room; 1 without */
-static unsigned long pd_guess_length(const struct pd_mm *m, const void *buf, unsigned int size,
-				     bool compat, unsigned long room)
+static void pd_guess_number(struct pd_words *w, u32 number, unsigned long room)
 {
-	unsigned int i, per = compat ? 1 : 2;
-	unsigned long longest = 1;
+	if (number <= room && number > w->longest)
+		w->longest = number;
+}
 
-	for (i = 0; i < size / sizeof(u32); i++) {
-		u32 number = ((const u32 *)buf)[i];
+/* looks through @size bytes, once, as each ioctl waits for it; a length is not above @room */
+static void pd_guess_scan(const struct pd_guess *g, const void *buf, unsigned int size,
+			  unsigned long room, struct pd_words *w)
+{
+	unsigned int i, per = g->compat ? sizeof(u32) : sizeof(u64);
 
-		/* half of a pointer is no length */
-		if (!compat && (i / per + 1) * sizeof(u64) <= size &&
-		    pd_guess_pointer(m, pd_guess_word(buf, i / per, compat)) &&
-		    pd_guess_word(buf, i / per, compat) > U32_MAX)
+	w->longest = 1;
+	w->n = 0;
+	for (i = 0; i < size / per; i++) {
+		unsigned long word = pd_guess_word(buf, i, g->compat);
+
+		if (!word)
 			continue;
-		if (number <= room && number > longest)
-			longest = number;
+		if (pd_guess_pointer(g->m, word)) {
+			w->pointer[w->n++] = i;
+			/* half of a pointer is no length */
+			if (word > U32_MAX)
+				continue;
+		}
+		pd_guess_number(w, lower_32_bits(word), room);
+		pd_guess_number(w, upper_32_bits(word), room);
 	}
-	return longest;
+	if (size % per >= sizeof(u32))
+		pd_guess_number(w, ((const u32 *)buf)[size / sizeof(u32) - 1], room);
 }
 
 /* without m->lock: no page is looked into, and what has changed since makes a guess no worse */
@@ -90,6 +108,7 @@ static bool pd_guess_at(struct pd_guess *g, const void *buf, unsigned int size, 
 			unsigned long longest)
 {
 	unsigned long len = longest, room;
+	struct pd_words fitting;
 
 	if (pd_guess_known(g->m, addr, len))
 		return true;
@@ -97,7 +116,8 @@ static bool pd_guess_at(struct pd_guess *g, const void *buf, unsigned int size, 
 	if (!room)
 		return false;
 	if (len > room) {
-		len = pd_guess_length(g->m, buf, size, g->compat, room);
+		pd_guess_scan(g, buf, size, room, &fitting);
+		len = fitting.longest;
 		if (pd_guess_known(g->m, addr, len))
 			return true;
 	}
@@ -109,19 +129,18 @@ static bool pd_guess_at(struct pd_guess *g, const void *buf, unsigned int size, 
 static void pd_guess_struct(struct pd_guess *g, const void *buf, unsigned int size,
 			    unsigned int depth)
 {
-	unsigned long longest = pd_guess_length(g->m, buf, size, g->compat, PD_GUESS_MAX_LEN);
-	unsigned int i, words = size / (g->compat ? sizeof(u32) : sizeof(u64));
 	u64 inner[PD_GUESS_BYTES / sizeof(u64)];
+	struct pd_words w;
+	unsigned int i;
 
-	for (i = 0; i < words && g->n < g->max; i++) {
-		unsigned long addr = pd_guess_word(buf, i, g->compat), more;
+	pd_guess_scan(g, buf, size, PD_GUESS_MAX_LEN, &w);
+	for (i = 0; i < w.n && g->n < g->max; i++) {
+		unsigned long addr = pd_guess_word(buf, w.pointer[i], g->compat), more;
 
-		if (!pd_guess_pointer(g->m, addr))
-			continue;
 		/* beyond the argument may be any data, of which much looks like pointers of 32 bits */
 		if (g->compat && depth && addr % sizeof(u32))
 			continue;
-		if (!pd_guess_at(g, buf, size, addr, longest) || depth + 1 == PD_GUESS_DEPTH)
+		if (!pd_guess_at(g, buf, size, addr, w.longest) || depth + 1 == PD_GUESS_DEPTH)
 			continue;
 		more = min_t(unsigned long, sizeof(inner), PAGE_SIZE - offset_in_page(addr));
 		if (!copy_from_user_nofault(inner, (void __user *)addr, more))
