@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All classes of devices as one: the drivers on one host, the steps as load for guests."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from classes.suite import spec
 HERE = Path(__file__).resolve().parents[1]
 CONFIG = tomllib.loads((HERE / "mix.toml").read_text(encoding="utf-8"))
 TESTDEV = "/dev/testdev"  # for the witness
+SETUPS = ("setup", "host-setup", "guest-setup")
 
 
 def mix(faults, every):
@@ -37,7 +39,8 @@ def mix(faults, every):
     options["devices"] = _devices(classes)
     options["build"] = {program: libraries for cls in classes
                         for program, libraries in cls.options.get("build", {}).items()}
-    for part in ("setup", "host-setup", "guest-setup"):
+    _no_file_twice(classes)
+    for part in SETUPS:
         options[part] = "\n".join(f"(\n{cls.options[part]}\n)" for cls in classes
                                   if part in cls.options)
     return spec.DeviceClass("load", "all classes", "", options, steps), _locks(classes)
@@ -50,6 +53,17 @@ def _modules(classes):
         for words in cls.options.get("host-modules", "").split():
             found.setdefault(words.split(":")[0], words)
     return [*found.values(), "testdev"]
+
+
+def _no_file_twice(classes):
+    """Each class has a guest of its own in its own tests; here what one makes for its steps is there for all."""
+    owners = {}
+    for cls in classes:
+        for part in SETUPS:
+            for name in re.findall(r">\s*(/tmp/[\w.-]+)", cls.options.get(part, "")):
+                first = owners.setdefault(name, cls.name)
+                if first != cls.name:
+                    raise SystemExit(f"{name} is made by {first}.toml and by {cls.name}.toml: give one another name")
 
 
 def _devices(classes):
