@@ -17,8 +17,14 @@
 /* of a structure: what is looked at, and what a length may be */
 #define PD_GUESS_BYTES 256u
 #define PD_GUESS_MAX_LEN (64u << 20)
-/* pointers to structures with pointers: vectors of planes and the like */
+/*
+ * How many pointers away from the argument a structure's own pointers are looked at: vectors of planes
+ * and the like. What lies there may be any data, of which much looks like pointers of 32 bits.
+ */
 #define PD_GUESS_DEPTH 2
+#define PD_GUESS_DEPTH_COMPAT 1
+/* structures beyond the argument that are looked at, nearest first */
+#define PD_GUESS_STRUCTS 32
 
 struct pd_guess {
 	struct pd_mm *m;
@@ -26,6 +32,9 @@ struct pd_guess {
 	unsigned int n;
 	unsigned int max;
 	bool compat;
+	/* where structures beyond the argument are, @nstructs of them */
+	unsigned int nstructs;
+	unsigned long structs[PD_GUESS_STRUCTS];
 };
 
 /* what a structure has */
@@ -34,6 +43,11 @@ struct pd_words {
 	unsigned int n;
 	u8 pointer[PD_GUESS_BYTES / sizeof(u32)]; /* which words look like pointers, @n of them */
 };
+
+static unsigned int pd_guess_depth(const struct pd_guess *g)
+{
+	return g->compat ? PD_GUESS_DEPTH_COMPAT : PD_GUESS_DEPTH;
+}
 
 static unsigned long pd_guess_word(const void *buf, unsigned int i, bool compat)
 {
@@ -78,11 +92,22 @@ static void pd_guess_scan(const struct pd_guess *g, const void *buf, unsigned in
 		pd_guess_number(w, ((const u32 *)buf)[size / sizeof(u32) - 1], room);
 }
 
-/* without m->lock: no page is looked into, and what has changed since makes a guess no worse */
-static bool pd_guess_known(struct pd_mm *m, unsigned long addr, unsigned long len)
+/*
+ * whether the host knows this memory or is about to; without m->lock: no page is looked into, and what
+ * has changed since makes a guess no worse
+ */
+static bool pd_guess_known(const struct pd_guess *g, unsigned long addr, unsigned long len)
 {
-	return xa_load(&m->known, addr >> PAGE_SHIFT) &&
-	       xa_load(&m->known, (addr + len - 1) >> PAGE_SHIFT);
+	unsigned long first = addr >> PAGE_SHIFT, last = (addr + len - 1) >> PAGE_SHIFT, from, to;
+	unsigned int i;
+
+	for (i = 0; i < g->n; i++) {
+		from = le64_to_cpu(g->out[i].addr);
+		to = from + le64_to_cpu(g->out[i].len) - 1;
+		if (from >> PAGE_SHIFT <= first && last <= to >> PAGE_SHIFT)
+			return true;
+	}
+	return xa_load(&g->m->known, first) && xa_load(&g->m->known, last);
 }
 
 /* how much memory that can be sent there is from @addr on */
@@ -110,7 +135,7 @@ static bool pd_guess_at(struct pd_guess *g, const void *buf, unsigned int size, 
 	unsigned long len = longest, room;
 	struct pd_words fitting;
 
-	if (pd_guess_known(g->m, addr, len))
+	if (pd_guess_known(g, addr, len))
 		return true;
 	room = pd_guess_room(g->m->mm, addr);
 	if (!room)
@@ -118,7 +143,7 @@ static bool pd_guess_at(struct pd_guess *g, const void *buf, unsigned int size, 
 	if (len > room) {
 		pd_guess_scan(g, buf, size, room, &fitting);
 		len = fitting.longest;
-		if (pd_guess_known(g->m, addr, len))
+		if (pd_guess_known(g, addr, len))
 			return true;
 	}
 	g->out[g->n].addr = cpu_to_le64(addr);
@@ -126,25 +151,22 @@ static bool pd_guess_at(struct pd_guess *g, const void *buf, unsigned int size, 
 	return true;
 }
 
+/* @depth: how many pointers led to the structure @buf */
 static void pd_guess_struct(struct pd_guess *g, const void *buf, unsigned int size,
 			    unsigned int depth)
 {
-	u64 inner[PD_GUESS_BYTES / sizeof(u64)];
 	struct pd_words w;
 	unsigned int i;
 
 	pd_guess_scan(g, buf, size, PD_GUESS_MAX_LEN, &w);
 	for (i = 0; i < w.n && g->n < g->max; i++) {
-		unsigned long addr = pd_guess_word(buf, w.pointer[i], g->compat), more;
+		unsigned long addr = pd_guess_word(buf, w.pointer[i], g->compat);
 
-		/* beyond the argument may be any data, of which much looks like pointers of 32 bits */
 		if (g->compat && depth && addr % sizeof(u32))
 			continue;
-		if (!pd_guess_at(g, buf, size, addr, w.longest) || depth + 1 == PD_GUESS_DEPTH)
-			continue;
-		more = min_t(unsigned long, sizeof(inner), PAGE_SIZE - offset_in_page(addr));
-		if (!copy_from_user_nofault(inner, (void __user *)addr, more))
-			pd_guess_struct(g, inner, more, depth + 1);
+		if (pd_guess_at(g, buf, size, addr, w.longest) && depth < pd_guess_depth(g) &&
+		    g->nstructs < PD_GUESS_STRUCTS)
+			g->structs[g->nstructs++] = addr;
 	}
 }
 
@@ -164,6 +186,7 @@ unsigned int pd_guess(struct pd_mm *m, unsigned int cmd, unsigned long arg, bool
 {
 	unsigned int size = min_t(unsigned int, _IOC_SIZE(cmd), PD_GUESS_BYTES);
 	struct pd_guess g = { .m = m, .out = out, .max = max, .compat = compat };
+	unsigned int depth, end, i = 0;
 	u64 buf[PD_GUESS_BYTES / sizeof(u64)];
 
 	if (!(_IOC_DIR(cmd) & _IOC_WRITE) || size < sizeof(u64) || !m->mm)
@@ -171,5 +194,13 @@ unsigned int pd_guess(struct pd_mm *m, unsigned int cmd, unsigned long arg, bool
 	if (copy_from_user(buf, (void __user *)arg, size))
 		return 0;
 	pd_guess_struct(&g, buf, size, 0);
+	for (depth = 1; depth <= pd_guess_depth(&g); depth++) {
+		for (end = g.nstructs; i < end && g.n < g.max; i++) {
+			size = min_t(unsigned long, sizeof(buf),
+				     PAGE_SIZE - offset_in_page(g.structs[i]));
+			if (!copy_from_user_nofault(buf, (void __user *)g.structs[i], size))
+				pd_guess_struct(&g, buf, size, depth);
+		}
+	}
 	return g.n;
 }
