@@ -2,6 +2,7 @@
 """What programs do in a guest, beside what the same programs do on the host."""
 
 import difflib
+import re
 import subprocess
 
 import pytest
@@ -16,8 +17,8 @@ TEST_DEVICES = [f"--device=/dev/{name}" for name in TESTDEV]
 TEST_DEVICES[0] += f",{RULES}"
 DEVICES = [*TEST_DEVICES, "--device=/dev/video0", "--device=/dev/net/tun,caps=net_admin"]
 MODULES = "--host-modules=vivid:n_devs=1 testdev tun"
-STEPS = ["testdev", "testdev32", "opener", "frames", "stream-mmap", "stream-user", "tun", "counters",
-         "unload"]
+STEPS = ["testdev", "testdev32", "opener", "frames", "stream-mmap", "stream-user", "tun", "three-deep",
+         "counters", "unload"]
 # after the guest's end: processes, and what the daemon holds open
 LEFT = """{ ps -eo comm; for p in $PARADICE_DAEMON_PIDS; do ls -l /proc/$p/fd; done; } \
     >/share/out/left.out"""
@@ -104,6 +105,16 @@ def test_ping_through_an_interface_made_in_the_guest(guest):
     assert status == 0, text
     status, text = guest.step("ping")
     assert status == 0 and " 0% packet loss" in text, text
+
+
+def test_pointers_three_deep_take_no_fault(guest):
+    status, text = guest.step("three-deep")
+    assert status == 0, text
+    for case in ("nest", "coldnest"):
+        # name, round, calls, ns, requests, faults
+        calls, _, requests, faults = re.search(rf"^{case} 0 (\d+) (\d+) (\d+) (\d+)", text, re.M).groups()
+        # what unmapped pages leave to be said may be a request of its own
+        assert int(requests) >= int(calls) > 0 and faults == "0", text
 
 
 def test_nothing_stays_pinned(guest):
