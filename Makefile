@@ -20,8 +20,7 @@ user: setup
 # paradice.ko for every guest kernel, and the lab's test driver for every host kernel.
 modules: setup
 	@for k in $(KERNELS); do lab/build-module $$k kernel || exit 1; done
-	@for k in 6.1 7; do lab/build-module $$k lab/testdev || exit 1; done
-	@lab/build-module 7 lab/svmfix
+	@for k in 6.1 7; do lab/build-module $$k lab/testdev && lab/build-module $$k lab/svmfix || exit 1; done
 
 demo: user
 	@lab/build-module 6.1 kernel

@@ -146,13 +146,16 @@ class NestedHost(VmHost):
     accel = "kvm"
     memory_folder = "/run/paradice/memory"
 
+    def _needs_svmfix(self):
+        """See lab/svmfix. It costs an exit for each interrupt, so that not every host has it."""
+        return self.options.host_kernel == "7" or self.options.guest_kernel == "debug"
+
     def _setup(self, kind, own):
         return [
             f"mkdir -p {self.memory_folder}",
             f"mount -t tmpfs -o huge=always memory {self.memory_folder}",
             "if grep -qw svm /proc/cpuinfo; then modprobe kvm_amd; else modprobe kvm_intel; fi",
-            # see lab/svmfix
-            *(["insmod /run/lab/modules/svmfix.ko"] if kind == "tcg" and "svmfix.ko" in own else []),
+            *(["insmod /run/lab/modules/svmfix.ko"] if kind == "tcg" and self._needs_svmfix() else []),
         ]
 
 

@@ -20,7 +20,7 @@ static void nothing(struct irq_work *work)
 {
 }
 
-static DEFINE_PER_CPU(struct irq_work, interrupt) = IRQ_WORK_INIT_HARD(nothing);
+static DEFINE_PER_CPU(struct irq_work, interrupt);
 
 /* KVM's, which is nowhere in its headers */
 struct vcpu_svm_begin {
@@ -40,6 +40,15 @@ static int before_run(struct kprobe *p, struct pt_regs *regs)
 }
 
 NOKPROBE_SYMBOL(before_run);
+
+/* Linux 6.1 leaves pointers in a module's initial per-CPU data as they are in its file: null */
+void svmfix_injection_prepare(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		*per_cpu_ptr(&interrupt, cpu) = IRQ_WORK_INIT_HARD(nothing);
+}
 
 struct kprobe svmfix_injection = {
 	.symbol_name = "svm_vcpu_run",

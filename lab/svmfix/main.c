@@ -9,7 +9,19 @@ static struct kprobe *probes[] = { &svmfix_instruction, &svmfix_injection };
 
 static int __init svmfix_init(void)
 {
-	return register_kprobes(probes, ARRAY_SIZE(probes));
+	unsigned int i;
+	int ret = 0;
+
+	svmfix_injection_prepare();
+	for (i = 0; i < ARRAY_SIZE(probes) && !ret; i++) {
+		ret = register_kprobe(probes[i]);
+		/* a KVM without the function has no need of that probe */
+		if (ret == -ENOENT && probes[i] == &svmfix_instruction)
+			ret = 0;
+	}
+	if (ret)
+		unregister_kprobes(probes, ARRAY_SIZE(probes));
+	return ret;
 }
 
 static void __exit svmfix_exit(void)

@@ -7,6 +7,7 @@ struct kprobe;
 extern struct kprobe svmfix_instruction;
 extern struct kprobe svmfix_injection;
 
+void svmfix_injection_prepare(void);
 void svmfix_return(void);
 
 #endif
