@@ -88,7 +88,7 @@ class VmHost:
         self.kernel, self.initrd = "/run/lab/guest/vmlinux", f"/lab/tmp/{initrd.name}"
         await self.outer.output("\n".join([
             "set -e", "mkdir -p /run/lab/guest", "mount -t erofs -o ro /dev/vdc /run/lab/guest",
-            f"mkdir -p {self.sockets} {self.programs}", *self._setup(kind, own)]), "setting up the host")
+            f"mkdir -p {self.sockets} {self.programs}", *self._setup(kind)]), "setting up the host")
         await self._start_inner(kernel, own)
         await self.place.output(load_script(self.options.host_modules, own), "loading --host-modules")
 
@@ -124,7 +124,7 @@ class VmHost:
         await boot(Machine(), tree.qemu_argv(vm.argv(), binds, options.install), self.outer,
                    run.appender("host-qemu.log"), options.host_qemu_env)
 
-    def _setup(self, kind, own):
+    def _setup(self, kind):
         """Lines of a script that makes the host ready for guests."""
         raise NotImplementedError
 
@@ -150,7 +150,7 @@ class NestedHost(VmHost):
         """See lab/svmfix. It costs an exit for each interrupt, so that not every host has it."""
         return self.options.host_kernel == "7" or self.options.guest_kernel == "debug"
 
-    def _setup(self, kind, own):
+    def _setup(self, kind):
         return [
             f"mkdir -p {self.memory_folder}",
             f"mount -t tmpfs -o huge=always memory {self.memory_folder}",

@@ -95,7 +95,7 @@ class XenHost(VmHost):
             raise LabError(f"{error}\nXen and dom0 said at last (host-kernel.log):\n"
                            f"{self.run_folder.tail('host-kernel.log')}") from None
 
-    def _setup(self, kind, own):
+    def _setup(self, kind):
         if self.options.share:
             self.disks.append("/dev/vdd")
         return [SETUP, *(line for disk in ["/dev/vdb", *self.disks]
