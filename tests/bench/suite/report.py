@@ -5,8 +5,11 @@ import base64
 import html
 import io
 import json
+from statistics import quantiles
 
 import matplotlib
+
+from .labs import PACKET_SIZES
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # pylint: disable=wrong-import-position,wrong-import-order
@@ -94,6 +97,22 @@ def _plot_late(cases):
     return _picture(figure)
 
 
+def _plot_packets(found):
+    """Each size with the quartiles of the rounds."""
+    figure, axes = pyplot.subplots(figsize=(9, 4))
+    for name, what in (("tap", "a tap opened in the guest"), ("card", "virtio-net on a tap")):
+        cuts = [quantiles([1e6 / us for us in found[f"{name}-{size}"].us], n=4) for size in PACKET_SIZES]
+        low, middle, high = zip(*cuts)
+        axes.errorbar(PACKET_SIZES, middle, marker="o", label=what, capsize=3,
+                      yerr=[[m - l for m, l in zip(middle, low)], [h - m for h, m in zip(high, middle)]])
+    axes.set_ylim(bottom=0)
+    axes.set_xticks(PACKET_SIZES)
+    axes.set_xlabel("bytes of a packet")
+    axes.set_ylabel("packets each second")
+    axes.legend()
+    return _picture(figure)
+
+
 def as_html(measures, machine, cases):
     """The page."""
     rows = "".join(
@@ -102,6 +121,7 @@ def as_html(measures, machine, cases):
         for m in measures)
     facts = "".join(f"<li>{html.escape(name)}: {html.escape(str(value))}" for name, value in machine.items())
     plots = _plot_late(cases) if ("nested", "frames") in cases else ""
+    plots += _plot_packets(cases["nested", "packets"]) if ("nested", "packets") in cases else ""
     plots += "".join(_plot_times(f"{lab}: {run}", found) for (lab, run), found in cases.items())
     return (f"<!doctype html><meta charset=utf-8><title>Paradice: what operations cost</title>"
             f"<style>{STYLE}</style><h1>What operations cost</h1><ul>{facts}</ul>"
