@@ -80,7 +80,7 @@ def nested(quick):
         f"counts {10 * ms} noop=ioctl:{TESTDEV}:{NOP}:0",
         f"processes {100 if quick else 1000}",
     ]
-    native = [f"calls {rounds} {ms} {IOCTLS}", f"data {rounds} {ms} {NATIVE_DATA}",
+    native = [f"hop {rounds} {ms} hop=hop", f"calls {rounds} {ms} {IOCTLS}", f"data {rounds} {ms} {NATIVE_DATA}",
               f"switched {rounds} {2 * ms} {SWITCHED}", f"frames {10 * rounds} 1 frames=frames:/dev/video0",
               f"sound {SOUND_SECONDS}"]
     return Lab("nested", plan, [
@@ -103,7 +103,7 @@ def local(quick):
                          f"sleeping 0 {rounds} {ms} {LOCAL_CALLS}",
                          f"data 100 {rounds} {ms} {READS}"],
                ["--topology", "local", "--device", f"/dev/zero,as={ZERO}", "--device", "/dev/net/tun"],
-               [f"data {rounds} {ms} {NATIVE_READS}"])
+               [f"hop {rounds} {ms} hop=hop", f"data {rounds} {ms} {NATIVE_READS}"])
 
 
 GUESTS = {True: (1, 2), False: (1, 2, 4)}  # quick?

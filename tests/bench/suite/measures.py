@@ -46,6 +46,12 @@ def _trips(where, outs):
         notes = f"{words}; {_us(noop)}, {_us(ping)}"
         if name == "spinning":
             rows.append(Measure("no-op ioctl", "our empty request", where, ratio(noop, ping), 1.15, note=notes))
+            # what must be there with a mirror that is another process
+            hop = figures.read(outs / "native.hop")["hop"]
+            rows.append(Measure("no-op ioctl: what it takes more than an empty request",
+                                "two processes of the host that wake each other", where,
+                                _count((noop.median - ping.median) / hop.median),
+                                note=f"there and back {_us(hop)}"))
             rows.append(Measure("our empty request", "virtiofs GETATTR", where, ratio(ping, case["stat"]), 0.8,
                                 note=f"{_us(ping)}, {_us(case['stat'])}"))
             rows.append(Measure("our empty request", "virtio-rng, one request", where,

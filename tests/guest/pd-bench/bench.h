@@ -52,6 +52,7 @@ extern const struct kind call_kinds[]; /* calls.c */
 extern const struct kind map_kinds[]; /* maps.c */
 extern const struct kind stream_kinds[]; /* streams.c */
 extern const struct kind wait_kinds[]; /* waits.c */
+extern const struct kind switch_kinds[]; /* switch.c */
 
 /* Opens the first argument as b->fd. */
 void bench_open(struct bench *b, int flags);

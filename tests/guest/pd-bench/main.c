@@ -4,10 +4,10 @@
  *
  *	pd-bench [--rounds N] [--ms N] [--wait FIFO] [--switch] CASE...
  *
- * A CASE is NAME=KIND[:ARGUMENT...] (calls.c, maps.c, streams.c and waits.c have the kinds). In each of N rounds (default 20) each case
- * has its turn of some milliseconds (default 50), so that whatever else the machine does meanwhile hits all of
- * them alike. With --wait the first begins when somebody opens the FIFO for writing. With --switch another
- * process has the processor before each operation, and only the operation counts. Each turn is a line
+ * A CASE is NAME=KIND[:ARGUMENT...] (calls.c, maps.c, streams.c, waits.c and switch.c have the kinds). In each of
+ * N rounds (default 20) each case has its turn of some milliseconds (default 50), so that whatever else the machine
+ * does meanwhile hits all of them alike. With --wait the first begins when somebody opens the FIFO for writing. With
+ * --switch another process has the processor before each operation, and only the operation counts. Each turn is a line
  *
  *	NAME ROUND OPERATIONS NANOSECONDS REQUESTS FAULTS LOST LATE
  *
@@ -56,7 +56,8 @@ static long counter(const char *path)
 	return atol(text);
 }
 
-static const struct kind *const all_kinds[] = { call_kinds, map_kinds, stream_kinds, wait_kinds };
+static const struct kind *const all_kinds[] = { call_kinds, map_kinds, stream_kinds, wait_kinds,
+						switch_kinds };
 #define GROUPS (sizeof(all_kinds) / sizeof(all_kinds[0]))
 
 static const struct kind *find(const char *name, size_t len)
