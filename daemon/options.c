@@ -88,7 +88,7 @@ static const char help_text[] =
 	"  --window SIZE       room for mapped device memory, a power of two (default 256M), or 0\n"
 	"  --max-inflight N    operations at once (default 512); EBUSY beyond\n"
 	"  --spin-us N         how long a thread at most looks for the next request before it sleeps, in\n"
-	"                      microseconds (default 50), or 0; never with less than two processors\n"
+	"                      microseconds (default 200), or 0; never with less than two processors\n"
 	"  --max-files N       open files at once (default 16384); EMFILE beyond\n"
 	"  --max-processes N   programs that use devices at once (default 4096); EBUSY beyond\n"
 	"  --memory-max SIZE   memory of the host that serving the VM may take (default 2G), or none; it\n"
@@ -376,7 +376,7 @@ void options_parse(int argc, char **argv, struct options *o)
 		.queues = 4,
 		.window_size = 256u << 20,
 		.max_inflight = 512,
-		.spin_us = 50,
+		.spin_us = 200,
 		.max_files = 16384,
 		.max_processes = 4096,
 		.memory_max = 2ull << 30,

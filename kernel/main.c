@@ -35,11 +35,11 @@ module_param_named(host_timeout, pd_host_timeout, uint, 0644);
 MODULE_PARM_DESC(host_timeout,
 		 "seconds without an answer on the control queue after which a host is lost (default 15)");
 
-unsigned int pd_spin_us = 100;
+unsigned int pd_spin_us = 200;
 module_param_named(spin_us, pd_spin_us, uint, 0644);
 MODULE_PARM_DESC(
 	spin_us,
-	"microseconds for which a task at most looks for an answer before it sleeps; 0: never (default 100)");
+	"microseconds for which a task at most looks for an answer before it sleeps; 0: never (default 200)");
 
 static int __init pd_init(void)
 {
