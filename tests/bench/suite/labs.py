@@ -63,20 +63,20 @@ def nested(quick):
     """A lab host with the test device."""
     rounds, ms = (5, 100) if quick else (20, 200)
     plan = [
-        f"spinning 100 {rounds} {ms} {CALLS}",
+        f"spinning - {rounds} {ms} {CALLS}",
         f"sleeping 0 {rounds} {ms} {CALLS}",
-        f"data 100 {rounds} {ms} {DATA}",
-        f"cold 100 {rounds} {ms} coldnest=coldnest:{TESTDEV} idle=idlepoll:{TESTDEV} event=event:{TESTDEV}",
-        f"maps 100 {rounds} {ms} {MAPS}",
-        f"fit 100 3 {4 * ms} fit=maps:{TESTDEV}:0:{10 if quick else 90}",
-        f"evict 100 3 {4 * ms} evict=maps:{TESTDEV}:0:{50 if quick else 1000}",
-        f"alone 100 {rounds} {ms} alone=ioctl:{TESTDEV}:{NOP}:0",
-        f"blocked 100 {rounds} {ms} blocked=blocked:{TESTDEV}:128",
-        f"threads 100 {rounds} {ms} " + " ".join(f"threads{n}=threads:{TESTDEV}:{n}" for n in THREADS),
+        f"data - {rounds} {ms} {DATA}",
+        f"cold - {rounds} {ms} coldnest=coldnest:{TESTDEV} idle=idlepoll:{TESTDEV} event=event:{TESTDEV}",
+        f"maps - {rounds} {ms} {MAPS}",
+        f"fit - 3 {4 * ms} fit=maps:{TESTDEV}:0:{10 if quick else 90}",
+        f"evict - 3 {4 * ms} evict=maps:{TESTDEV}:0:{50 if quick else 1000}",
+        f"alone - {rounds} {ms} alone=ioctl:{TESTDEV}:{NOP}:0",
+        f"blocked - {rounds} {ms} blocked=blocked:{TESTDEV}:128",
+        f"threads - {rounds} {ms} " + " ".join(f"threads{n}=threads:{TESTDEV}:{n}" for n in THREADS),
         # one frame a round
-        f"frames 100 {10 * rounds} 1 frames=frames:/dev/video0",
+        f"frames - {10 * rounds} 1 frames=frames:/dev/video0",
         f"sound {SOUND_SECONDS}",
-        f"packets 100 {rounds} {ms} {PACKETS}",
+        f"packets - {rounds} {ms} {PACKETS}",
         f"counts {10 * ms} noop=ioctl:{TESTDEV}:{NOP}:0",
         f"processes {100 if quick else 1000}",
     ]
@@ -99,9 +99,9 @@ def nested(quick):
 def local(quick):
     """This machine as the host, with what it has: one emulation less."""
     rounds, ms = (5, 50) if quick else (40, 50)
-    return Lab("local", [f"spinning 100 {rounds} {ms} {LOCAL_CALLS}",
+    return Lab("local", [f"spinning - {rounds} {ms} {LOCAL_CALLS}",
                          f"sleeping 0 {rounds} {ms} {LOCAL_CALLS}",
-                         f"data 100 {rounds} {ms} {READS}"],
+                         f"data - {rounds} {ms} {READS}"],
                ["--topology", "local", "--device", f"/dev/zero,as={ZERO}", "--device", "/dev/net/tun"],
                [f"hop {rounds} {ms} hop=hop", f"data {rounds} {ms} {NATIVE_READS}"])
 
