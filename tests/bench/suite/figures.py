@@ -54,6 +54,12 @@ def ratio(a, b):
     return Ratio(a.median / b.median, a_cuts[0] / b_cuts[2], a_cuts[2] / b_cuts[0])
 
 
+def differences(a, b):
+    """Of two cases that took turns, round by round, in microseconds."""
+    assert a.run == b.run
+    return [x - y for x, y in zip(a.us, b.us)]
+
+
 def _late(turns):
     """The driver's clock may be another, so what is known is how much more it was than the least."""
     late = [turn[5] for turn in turns if len(turn) > 5 and turn[5]]
