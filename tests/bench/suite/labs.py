@@ -9,7 +9,7 @@ FEATURES = "0x800454cf"  # TUNGETFEATURES: one number through a pointer
 
 @dataclass
 class Lab:
-    """One run of the lab."""
+    """One run of the lab, or of a program on this machine."""
 
     name: str
     plan: list       # lines of tests/bench/share/in-guest; with several guests, of together
@@ -20,6 +20,7 @@ class Lab:
     script: str = ""      # what the guest runs instead, without the peers
     packages: str = "bench"
     programs: dict = field(default_factory=dict)  # of tests/classes/programs: what they are linked with
+    here: tuple = ()      # instead of all that: the program, in the build's folder, and its arguments
 
     @property
     def local(self):
@@ -118,6 +119,11 @@ def guests(quick):
     counts = GUESTS[quick]
     return Lab("guests", [f"{count} {rounds} {ms} noop=ioctl:{TESTDEV}:{NOP}:0" for count in counts],
                ["--host-modules", "testdev", "--device", TESTDEV, "--host-memory", "4G"], guests=counts[-1])
+
+
+def neighbour(quick):
+    """Two VMs of one daemon, without a VMM; one attacks the other."""
+    return Lab("neighbour", [], [], here=("tests/attacks/neighbour", 5 if quick else 40, 200))
 
 
 def rendering(quick):

@@ -216,6 +216,18 @@ def guests(outs):
             for count in sorted(rate) if count > 1]
 
 
+def neighbour(outs):
+    """A VM's reads while another attacks."""
+    case = figures.read(outs / "neighbour")
+    alone = case["alone"]
+    return [Measure(f"a read of a VM while another {words}", "alone", "neighbour", ratio(case[name], alone), 1.1,
+                    note=f"{_us(case[name])}, {_us(alone)}; {1e6 * case[name].requests / case[name].median:.0f} times "
+                         "each second")
+            for name, words in (("nonsense", "makes five requests without sense"),
+                                ("programs", "begins and ends a program"),
+                                ("connections", "goes and comes back"))]
+
+
 def rendering(outs):
     """Frames of a GPU, each drawn and read back."""
     case, native = figures.read(outs / "frames"), figures.read(outs / "native.frames")["native"]
