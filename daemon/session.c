@@ -265,6 +265,8 @@ static void *end_main(void *arg)
 	free(all);
 	windows_drop_all(w->windows);
 	kill_mms(s);
+	/* a RELEASE ends after the last mapping of its file; none is added any more */
+	drop_maps(s);
 	/* a driver that does not let go holds up this thread alone */
 	pthread_mutex_lock(&s->lock);
 	while (atomic_load(&s->inflight)) {
@@ -282,7 +284,6 @@ static void *end_main(void *arg)
 		pthread_mutex_lock(&s->lock);
 	}
 	pthread_mutex_unlock(&s->lock);
-	drop_maps(s);
 	close_files(s);
 	/* those who still hold references are about to let go of them */
 	pthread_mutex_lock(&s->lock);

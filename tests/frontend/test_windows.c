@@ -94,6 +94,23 @@ static void test_a_mapping_is_shown_and_ends(void **state)
 	assert_int_equal(fe_release(&x->f, file), 0);
 }
 
+static void test_a_file_is_released_before_its_mapping(void **state)
+{
+	struct fixture *x = *state;
+	struct fe_call c = { .mm = &x->mm };
+	struct pd_req req = { .op = PD_OP_RELEASE };
+	int64_t file;
+
+	map_zero(x, &file);
+	req.file = (uint64_t)file;
+	fe_submit(&x->f, &c, x->mm.queue, &req, NULL, NULL, NULL);
+	/* the driver's release comes after the last mapping */
+	assert_int_equal(fe_wait(&x->f, &c, 100), -ETIME);
+	/* or with the VM's end */
+	fixture_vm_gone(x);
+	assert_false(fe_daemon_logged(&x->d, "does not end its operations", 0));
+}
+
 static void test_the_mapping_is_the_programs(void **state)
 {
 	struct fixture *x = *state;
@@ -263,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_mapping_is_shown_and_ends),
+		TEST(test_a_file_is_released_before_its_mapping),
 		TEST(test_the_mapping_is_the_programs),
 		TEST(test_a_forked_child_finds_it),
 		TEST(test_wrong_windows_are_refused),

@@ -40,6 +40,7 @@ MM = request(MM_CREATE)
 ZERO, FULL, PIPE = (request(OPEN, HANDLE[0], arguments=bytes([n])) for n in (1, 2, 3))
 GO_ON = request(CONTINUE, HANDLE[0], arguments=b"\0", lists=pages())
 PAUSE = b"\xff"
+MAPPED = MM + ZERO + request(MMAP, HANDLE[0], HANDLE[1], arguments=HANDLE[1] + ADDRESS + b"\4\3")
 WORKER = {
     "read": MM + ZERO + request(READ, HANDLE[0], HANDLE[1], arguments=bytes(48), lists=vec(100)) + GO_ON,
     "write": MM + FULL + request(WRITE, HANDLE[0], HANDLE[1], arguments=bytes(48), lists=vec(100)) + GO_ON,
@@ -47,11 +48,10 @@ WORKER = {
             + request(CANCEL, arguments=b"\1\0") + PAUSE,
     "poll": MM + PIPE + request(POLL, NONE, HANDLE[1], arguments=bytes(48))
             + request(FASYNC, NONE, HANDLE[1], arguments=b"\1" + bytes(47)),
-    "map": MM + ZERO + request(MMAP, HANDLE[0], HANDLE[1],
-                               arguments=HANDLE[1] + ADDRESS + b"\4\3")
-           + request(WINDOW_MAP, arguments=HANDLE[2] + b"\0\4\0")
+    "map": MAPPED + request(WINDOW_MAP, arguments=HANDLE[2] + b"\0\4\0")
            + request(WINDOW_UNMAP, arguments=HANDLE[2] + b"\0\4\0")
            + request(MUNMAP, HANDLE[0], arguments=HANDLE[2] + ADDRESS + b"\4\3"),
+    "release": MAPPED + request(RELEASE, NONE, HANDLE[1], arguments=bytes(48)),
     "ioctl": MM + ZERO + request(IOCTL, HANDLE[0], HANDLE[1],
                                  arguments=ADDRESS + struct.pack("<Q", 0x5401)),
     "files": MM + ZERO + request(LLSEEK, HANDLE[0], HANDLE[1], arguments=bytes(48))
