@@ -54,6 +54,11 @@ def ratio(a, b):
     return Ratio(a.median / b.median, a_cuts[0] / b_cuts[2], a_cuts[2] / b_cuts[0])
 
 
+def joined(several):
+    """The rounds of several processes, one after the other, as those of one: times only."""
+    return Figure("joined", [us for figure in several for us in figure.us], 0, 0, 0, [])
+
+
 def differences(a, b):
     """Of two cases that took turns, round by round, in microseconds."""
     assert a.run == b.run

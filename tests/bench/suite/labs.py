@@ -48,8 +48,10 @@ SWITCHED = f"--switch {IOCTLS} {_memory(SIZES['1 MiB'])}"
 READS = " ".join(f"read-{size}=read:{ZERO}:{size}" for size in SIZES.values())
 NATIVE_READS = READS.replace(ZERO, "/dev/zero")
 # the test device's mappings: kind * 0x100000; 0 is RAM, 64 pages
-MAPS = f"maptouch=touch:{TESTDEV}:0:0x40000 ramtouch=ramtouch:0x40000 " \
-    f"map1=mmap:{TESTDEV}:0:0x1000 map64=mmap:{TESTDEV}:0:0x40000"
+TOUCH = f"maptouch=touch:{TESTDEV}:0:0x40000 ramtouch=ramtouch:0x40000"
+# where its memory comes to lie makes more of a difference to a process than whose memory it is
+TOUCHES = [f"touch{n}" for n in range(8)]
+MAPS = f"map1=mmap:{TESTDEV}:0:0x1000 map64=mmap:{TESTDEV}:0:0x40000"
 LOCAL_CALLS = f"syscall=syscall ping=write1:@PING noop=ioctl:{ZERO}:{NOP}:0 " \
     f"flat=ioctl:/dev/net/tun:{FEATURES}:4 {PEERS}"
 SOUND_SECONDS = 10
@@ -71,6 +73,7 @@ def nested(quick):
         f"deep - {deep}",
         f"data - {rounds} {ms} {DATA}",
         f"cold - {rounds} {ms} coldnest=coldnest:{TESTDEV} idle=idlepoll:{TESTDEV} event=event:{TESTDEV}",
+        *(f"{name} - {rounds // 2} {ms // 4} {TOUCH}" for name in TOUCHES),
         f"maps - {rounds} {ms} {MAPS}",
         f"fit - 3 {4 * ms} fit=maps:{TESTDEV}:0:{10 if quick else 90}",
         f"evict - 3 {4 * ms} evict=maps:{TESTDEV}:0:{50 if quick else 1000}",

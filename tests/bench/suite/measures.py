@@ -6,7 +6,7 @@ from statistics import median, quantiles
 
 from . import figures
 from .figures import Ratio, ratio
-from .labs import PACKET_SIZES, SIZES, SOUND_SECONDS, THREADS
+from .labs import PACKET_SIZES, SIZES, SOUND_SECONDS, THREADS, TOUCHES
 
 
 @dataclass
@@ -119,7 +119,9 @@ def _maps(outs):
     fit, evict = figures.read(outs / "fit")["fit"], figures.read(outs / "evict")["evict"]
     return [
         Measure("touching mapped device memory, warm", "the guest's RAM", "nested",
-                ratio(case["maptouch"], case["ramtouch"]), 1.05),
+                ratio(*(figures.joined([figures.read(outs / name)[kind] for name in TOUCHES])
+                        for kind in ("maptouch", "ramtouch"))), 1.05,
+                note=f"{len(TOUCHES)} processes"),
         Measure("mapping 64 pages, touching each", "mapping and touching 1", "nested",
                 ratio(case["map64"], case["map1"]), None,
                 note=f"{case['map64'].requests:.1f} and {case['map1'].requests:.1f} requests each; "
