@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -36,6 +37,7 @@ struct guest_memory {
 	int gone[MAX_GONE];
 	unsigned int ngone;
 	struct grants grants;
+	_Atomic uint64_t copied;
 };
 
 struct guest_memory *gmem_create(void)
@@ -320,4 +322,14 @@ bool gmem_is_grant(const struct guest_memory *g, uint64_t addr, uint64_t len)
 int gmem_grant_copy(struct guest_memory *g, uint64_t addr, void *buf, uint64_t len, bool to_guest)
 {
 	return grants_copy(&g->grants, addr, buf, len, to_guest);
+}
+
+void gmem_count_copied(struct guest_memory *g, uint64_t len)
+{
+	atomic_fetch_add_explicit(&g->copied, len, memory_order_relaxed);
+}
+
+uint64_t gmem_copied(const struct guest_memory *g)
+{
+	return atomic_load_explicit(&g->copied, memory_order_relaxed);
 }

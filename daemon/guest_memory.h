@@ -57,4 +57,9 @@ bool gmem_is_grant(const struct guest_memory *g, uint64_t addr, uint64_t len);
 /* Copies such bytes; 0 or -EFAULT. */
 int gmem_grant_copy(struct guest_memory *g, uint64_t addr, void *buf, uint64_t len, bool to_guest);
 
+/* Counts bytes that were copied from or to the guest's memory; any thread. */
+void gmem_count_copied(struct guest_memory *g, uint64_t len);
+/* How many, since gmem_create(). */
+uint64_t gmem_copied(const struct guest_memory *g);
+
 #endif

@@ -309,6 +309,8 @@ static void copy_run(void *to, const void *from, uint64_t len)
 static int copy(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
 		uint64_t offset, char *buf, uint64_t len, bool to_guest)
 {
+	const uint64_t all = len;
+
 	for (unsigned int i = 0; i < nseg && len; i++) {
 		uint64_t at = seg[i].gpa + offset;
 		uint64_t left;
@@ -344,7 +346,10 @@ static int copy(struct guest_memory *g, const struct vq_segment *seg, unsigned i
 			len -= n;
 		}
 	}
-	return len ? -EFAULT : 0;
+	if (len)
+		return -EFAULT;
+	gmem_count_copied(g, all);
+	return 0;
 }
 
 int vq_read(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,

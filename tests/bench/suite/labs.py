@@ -54,6 +54,7 @@ TOUCHES = [f"touch{n}" for n in range(8)]
 MAPS = f"map1=mmap:{TESTDEV}:0:0x1000 map64=mmap:{TESTDEV}:0:0x40000"
 LOCAL_CALLS = f"syscall=syscall ping=write1:@PING noop=ioctl:{ZERO}:{NOP}:0 " \
     f"flat=ioctl:/dev/net/tun:{FEATURES}:4 {PEERS}"
+COPIED = f"copied=read:{ZERO}:{SIZES['1 MiB']}"
 SOUND_SECONDS = 10
 FORWARDED_NODE = "/dev/dri/renderD160"  # the guest has a renderD128 of its own
 THREADS = (1, 2, 4, 8, 16)
@@ -108,7 +109,9 @@ def local(quick):
     rounds, ms = (5, 50) if quick else (40, 50)
     return Lab("local", [f"spinning - {rounds} {ms} {LOCAL_CALLS}",
                          f"sleeping 0 {rounds} {ms} {LOCAL_CALLS}",
-                         f"data - {rounds} {ms} {READS}"],
+                         f"data - {rounds} {ms} {READS}",
+                         # what the daemon has counted before and after
+                         "stats begin", f"copied - 3 {ms} {COPIED}", "stats end"],
                ["--topology", "local", "--device", f"/dev/zero,as={ZERO}", "--device", "/dev/net/tun"],
                [f"hop {rounds} {ms} hop=hop", f"data {rounds} {ms} {NATIVE_READS}"])
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is measured beside what, and what is to be reached."""
 
+import json
 from dataclasses import dataclass
 from statistics import median, quantiles
 
@@ -106,6 +107,16 @@ def _data(where, outs):
     return rows
 
 
+def _copied(outs):
+    """What the daemon itself copies: messages, whose size is not that of what is read."""
+    before, after = (json.loads((outs / f"{when}.stats").read_text())["vms"][0]["stats"]
+                     for when in ("begin", "end"))
+    read, copied = (after[name] - before[name] for name in ("bytes_read", "bytes_copied"))
+    return [Measure("bytes copied by the daemon, reading 1 MiB at a time", "bytes read", "local",
+                    _count(copied / read), 0.001,
+                    note=f"{copied / (read / SIZES['1 MiB']):.0f} in the messages of each read")]
+
+
 def _switched(outs):
     """Beside the host when another task ran before: what the processor has to look up anew is the same then."""
     guest, native = figures.read(outs / "data"), figures.read(outs / "native.switched")
@@ -204,7 +215,7 @@ def nested(outs):
 
 def local(outs):
     """Rows of the local lab."""
-    return [*_trips("local", outs), *_data("local", outs)]
+    return [*_trips("local", outs), *_data("local", outs), *_copied(outs)]
 
 
 def guests(outs):

@@ -47,6 +47,7 @@ def run(lab):
                  "-device vhost-user-fs-pci,chardev=vfs,tag=bench "
                  "-object rng-builtin,id=rng -device virtio-rng-pci,rng=rng"]
     if lab.local:
+        line += ["--host-script", f"sh {share}/bin/stats {TOP}/tools/paradicectl"]
         for name, rounds, ms, cases in (words.split(maxsplit=3) for words in lab.native):
             with open(share / "out" / f"native.{name}", "wb") as out:
                 subprocess.run([share / "bin/pd-bench", "--rounds", rounds, "--ms", ms, *cases.split()],

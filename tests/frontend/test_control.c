@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What paradicectl shows of a daemon, with a VM and without one, and what it says when there is none to ask. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+static char said[16384];
+
+/* Runs paradicectl with @args for the daemon at @control; its status, and all that it says in said. */
+static int ask(const char *control, const char *args)
+{
+	char line[512];
+	int status;
+	FILE *f;
+
+	snprintf(line, sizeof(line), "%s --control %s %s 2>&1", getenv("PARADICECTL"), control, args);
+	f = popen(line, "re");
+	assert_non_null(f);
+	said[fread(said, 1, sizeof(said) - 1, f)] = '\0';
+	status = pclose(f);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* said's first line that holds @text must end with @end, looked for from @text on. */
+static void line_ends(const char *text, const char *end)
+{
+	const char *at = strstr(said, text);
+	size_t len = at ? strcspn(at, "\n") : 0;
+
+	if (!at || len < strlen(end) || strncmp(at + len - strlen(end), end, strlen(end)) != 0)
+		fail_msg("no line '%s ... %s' in\n%s", text, end, said);
+}
+
+static void test_with_a_vm(void **state)
+{
+	struct fixture *x = *state;
+	int64_t file = fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
+
+	assert_int_equal(fe_read(&x->f, &x->mm, file, PROG, 5000), 5000);
+	assert_int_equal(ask(x->d.control, ""), 0);
+	line_ends("test  connected (", ")  /dev/zero     /dev/zero");
+	line_ends("/dev/zero     /dev/zero-ro", "read-only");
+
+	assert_int_equal(ask(x->d.control, "stats"), 0);
+	line_ends("  open ", " 1");
+	line_ends("  bytes read ", " 5000");
+	line_ends("  live files ", " 1");
+	line_ends("  refused ioctls ", " 0");
+
+	assert_int_equal(ask(x->d.control, "mirrors"), 0);
+	line_ends("VM ", "  MIRRORS  FILES  WINDOWS  UNDER WAY");
+	line_ends("test  ", "  1        1      0        0");
+
+	assert_int_equal(ask(x->d.control, "--json | python3 -c '"
+			     "import json, sys; vm, = json.load(sys.stdin)[\"vms\"];"
+			     "print(vm[\"name\"], vm[\"stats\"][\"bytes_read\"], len(vm[\"devices\"]))'"), 0);
+	assert_string_equal(said, "test 5000 6\n");
+}
+
+static void test_without_a_vm(void **state)
+{
+	struct fixture *x = *state;
+
+	fixture_vm_gone(x);
+	assert_int_equal(ask(x->d.control, "list"), 0);
+	line_ends("test  waiting  ", "/dev/zero     /dev/zero");
+	assert_int_equal(ask(x->d.control, "stats"), 0);
+	assert_string_equal(said, "test:\n  not connected\n");
+	assert_int_equal(ask(x->d.control, "mirrors"), 0);
+	line_ends("test  ", "  -        -      -        -");
+}
+
+static void test_without_a_daemon(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char dir[] = "/tmp/paradice-test-XXXXXX";
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int c;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/control", dir);
+	assert_int_equal(ask(addr.sun_path, ""), 1);
+	line_ends("/control is not there: is paradiced running", "/control?");
+
+	/* its socket is left of one that was killed */
+	assert_int_equal(bind(s, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(ask(addr.sun_path, ""), 1);
+	line_ends("paradicectl: nobody listens on ", "paradiced has ended");
+
+	/* somebody else's */
+	assert_int_equal(listen(s, 1), 0);
+	if (fork() == 0) {
+		c = accept(s, NULL, NULL);
+		_exit(write(c, "{\"vms\":", 7) != 7);
+	}
+	assert_int_equal(ask(addr.sun_path, "stats"), 1);
+	line_ends("paradicectl: ", "does not speak like paradiced");
+	assert_true(wait(NULL) > 0);
+
+	assert_int_equal(ask(addr.sun_path, "bogus"), 2);
+	assert_non_null(strstr(said, "invalid choice: 'bogus'"));
+	close(s);
+	unlink(addr.sun_path);
+	rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_with_a_vm, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_without_a_vm, fixture_setup, fixture_teardown),
+		cmocka_unit_test(test_without_a_daemon),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
