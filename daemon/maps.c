@@ -99,7 +99,7 @@ bool map_step_aside(struct map *m)
 
 void map_step_back(struct map *m)
 {
-	struct mirror_op op = { 0 };
+	struct mirror_op op = { .unasked = true };
 	struct mm *mm;
 
 	pthread_mutex_lock(&m->place_lock);

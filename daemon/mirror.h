@@ -55,17 +55,19 @@ struct mirror_file {
  * @m: its mirror
  * @allowed: for READ and WRITE: the buffers that may be touched; NULL: all of the process's memory
  * @nallowed: number of entries of @allowed
+ * @unasked: it is the worker's own: mirror_env.fault is never called for it, its faults fail
  * @thread: private: the mirror's thread that runs it
  * @fault_addr: private
  * @state: private
  *
- * Set @m, @allowed and @nallowed, zero the rest. Alive and reachable for mirror_cancel() until the
+ * Set @m, @allowed, @nallowed and @unasked, zero the rest. Alive and reachable for mirror_cancel() until the
  * function that was given it has returned.
  */
 struct mirror_op {
 	struct mirror *m;
 	const struct pd_range *allowed;
 	unsigned int nallowed;
+	bool unasked;
 	struct mirror_thread *thread;
 	uint64_t fault_addr;
 	unsigned int state;

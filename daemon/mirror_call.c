@@ -3,22 +3,27 @@
  * Making system calls in a mirror, and the threads that make them.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
-#include <signal.h>
+#include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "mirror_private.h"
 
 static_assert(sizeof(struct mirror_call) == MIRROR_CALL_SIZE, "struct mirror_call");
 static_assert(sizeof(struct mirror_req_slot) == MIRROR_REQ_SIZE, "struct mirror_req_slot");
 static_assert(sizeof(struct mirror_res_slot) == MIRROR_RES_SIZE, "struct mirror_res_slot");
 static_assert(offsetof(struct mirror_req_slot, err) == MIRROR_REQ_ERR, "err");
+static_assert(offsetof(struct mirror_req_slot, done) == MIRROR_REQ_DONE, "done");
 static_assert(offsetof(struct mirror_req_slot, calls) == MIRROR_REQ_CALLS, "calls");
 static_assert(offsetof(struct mirror_req_slot, data) == MIRROR_REQ_DATA, "data");
 static_assert(offsetof(struct mirror_res_slot, values) == MIRROR_RES_VALUES, "values");
@@ -48,6 +53,10 @@ struct mirror_thread *mirror_thread_new(struct mirror *m, unsigned int index)
 	return t;
 }
 
+/* how often, and then how long at most in one go, a thread that has done its list is waited for */
+#define SURE_YIELDS 20
+#define SURE_NS 500000000
+
 static void post(struct mirror_thread *t, unsigned int n)
 {
 	t->req->count = n;
@@ -58,22 +67,59 @@ static void post(struct mirror_thread *t, unsigned int n)
 
 int mirror_run(struct mirror_thread *t, unsigned int n)
 {
-	uint32_t seen;
-
 	COUNT(t->m->pool, calls, n);
 	post(t, n);
-	for (;;) {
-		seen = atomic_load_explicit(&t->res->seq, memory_order_acquire);
-		if (seen == t->seq)
-			return 0;
-		/*
-		 * Behind that: mirror_kill() sets it before it changes what is waited for, so that
-		 * nobody waits for a change that has been.
-		 */
-		if (atomic_load(&t->m->dead))
+	/* not by anything in memory: only the thread's own wake-up ends this, or mirror_kill()'s */
+	while (syscall(SYS_futex, &t->req->done, FUTEX_WAIT, 0, NULL, NULL, 0))
+		if (errno == EAGAIN)
 			return -EIO;
-		syscall(SYS_futex, &t->res->seq, FUTEX_WAIT, seen, NULL, NULL, 0);
+	return atomic_load(&t->m->dead) ? -EIO : 0;
+}
+
+/* what @t holds out: false while it is not waiting for its next list */
+static bool held_out(const struct mirror_thread *t, struct mirror_outcome *out)
+{
+	unsigned long long word, seq, last, first;
+	char path[64], text[256];
+	ssize_t len;
+	int fd, nr;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", t->m->pid, t->tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[len < 0 ? 0 : len] = '\0';
+	if (sscanf(text, "%d %llx %*x %llx %*x %llx %llx ", &nr, &word, &seq, &last, &first) != 5 ||
+	    nr != SYS_futex || word != mirror_slot_addr(t, &t->req->seq) || (uint32_t)seq != t->seq)
+		return false;
+	*out = (struct mirror_outcome){ (int64_t)last, (int64_t)first };
+	return true;
+}
+
+int mirror_run_sure(struct mirror_thread *t, unsigned int n, struct mirror_outcome *out)
+{
+	struct timespec pause = { 0, 1000 };
+	int ret = mirror_run(t, n);
+
+	/* it has woken us and is about to wait; where it does not, something is very wrong */
+	for (unsigned int i = 0; !ret; i++) {
+		if (i < SURE_YIELDS)
+			sched_yield();
+		else
+			nanosleep(&pause, NULL);
+		if (held_out(t, out))
+			break;
+		if (i >= SURE_YIELDS && pause.tv_nsec < SURE_NS)
+			pause.tv_nsec *= 2;
+		if (pause.tv_nsec >= SURE_NS && !atomic_load(&t->m->dead)) {
+			log_error("mirror of %s: what a call returned cannot be read, it is ended", t->m->name);
+			mirror_kill(t->m);
+		}
+		if (atomic_load(&t->m->dead))
+			ret = -EIO;
 	}
+	return ret;
 }
 
 int mirror_run_mapper(struct mirror *m, unsigned int n)
@@ -98,21 +144,17 @@ static int spawn_thread(struct mirror *m, struct mirror_thread *t)
 {
 	const uint64_t flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
 			       CLONE_SYSVSEM;
+	struct mirror_outcome out;
 	unsigned int n = 0;
-	int64_t tid;
 	int ret;
 
 	mirror_add(m->seed, &n, SYS_clone, flags, 0, 0, 0, 0, mirror_slot_addr(t, t->req));
-	ret = mirror_run(m->seed, n);
+	ret = mirror_run_sure(m->seed, n, &out);
 	if (ret)
 		return ret;
-	tid = m->seed->res->values[0];
-	if (tid < 0)
-		return tid == -EAGAIN ? -EAGAIN : -ENOMEM;
-	/* the number may be forged: it must at least be a thread of this mirror */
-	if (tid == 0 || tid > INT32_MAX || syscall(SYS_tgkill, m->pid, (pid_t)tid, 0))
-		return -EIO;
-	t->tid = tid;
+	if (out.last < 0)
+		return out.last == -EAGAIN ? -EAGAIN : -ENOMEM;
+	t->tid = (pid_t)out.last;
 	return 0;
 }
 
@@ -139,6 +181,9 @@ static int grow(struct mirror *m, struct mirror_thread **out)
 	pthread_mutex_lock(&m->lock);
 	m->threads[index] = t;
 	m->nslots++;
+	/* mirror_kill() did not see it */
+	if (atomic_load(&m->dead))
+		atomic_store(&t->req->done, 1);
 	pthread_mutex_unlock(&m->lock);
 	*out = t;
 out:

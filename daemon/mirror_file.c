@@ -66,9 +66,8 @@ void mirror_add_recv(struct mirror_thread *t, unsigned int *n)
 /* by bind_lock */
 static int fetch(struct mirror *m, int fd)
 {
-	struct mirror_thread *seed = m->seed;
 	unsigned int n = 0;
-	int64_t pidfd, got;
+	int64_t pidfd, got = -EIO;
 	int ret;
 
 	/* map_lock is held all the way: nothing else may be in transit */
@@ -78,24 +77,19 @@ static int fetch(struct mirror *m, int fd)
 		goto unlock;
 	mirror_add_recv(m->mapper, &n);
 	ret = mirror_run_mapper(m, n);
+	if (ret == -EREMOTEIO) {
+		/* the next one would get this descriptor */
+		mirror_kill(m);
+		ret = -EIO;
+	}
 	if (ret)
 		goto unlock;
-	n = 0;
-	mirror_add(seed, &n, SYS_pidfd_open, m->mapper_pid, 0, 0, 0, 0, 0);
-	ret = mirror_run(seed, n);
-	pidfd = seed->res->values[0];
-	if (!ret && pidfd < 0)
-		ret = pidfd;
-	if (ret)
-		goto close;
-	n = 0;
-	mirror_add(seed, &n, SYS_pidfd_getfd, pidfd, TRANSIT, 0, 0, 0, 0);
-	mirror_add(seed, &n, SYS_close, pidfd, 0, 0, 0, 0, 0);
-	ret = mirror_run(seed, n);
-	got = seed->res->values[0];
-	if (!ret)
-		ret = got < 0 || got > INT32_MAX ? (got < 0 ? got : -EIO) : (int)got;
-close:
+	pidfd = mirror_seed_call(m, SYS_pidfd_open, m->mapper_pid, 0, 0);
+	if (pidfd >= 0) {
+		got = mirror_seed_call(m, SYS_pidfd_getfd, pidfd, TRANSIT, 0);
+		mirror_seed_call(m, SYS_close, pidfd, 0, 0);
+	}
+	ret = (int)(pidfd < 0 ? pidfd : got);
 	n = 0;
 	mirror_add(m->mapper, &n, SYS_close, TRANSIT, 0, 0, 0, 0, 0);
 	if (mirror_run_mapper(m, n) == -EIO && ret >= 0)
@@ -107,10 +101,11 @@ unlock:
 
 int64_t mirror_seed_call(struct mirror *m, uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2)
 {
+	struct mirror_outcome out;
 	unsigned int n = 0;
 
 	mirror_add(m->seed, &n, nr, a0, a1, a2, 0, 0, 0);
-	return mirror_run(m->seed, n) ?: m->seed->res->values[0];
+	return mirror_run_sure(m->seed, n, &out) ?: out.last;
 }
 
 /* out of the way of the program's numbers; where there is no such place, it stays */
@@ -236,6 +231,9 @@ static void forget(struct mirror *m, uint64_t id)
 			close_all(m, fds, n);
 		free(b);
 	} while (n && !b);
+	/* it has what it had until it has ended */
+	if (atomic_load(&m->dead))
+		mirror_await_end(m);
 }
 
 void mirror_forget_file(struct mirror_pool *pool, uint64_t id)

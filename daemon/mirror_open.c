@@ -21,6 +21,7 @@ static void close_node(struct mirror *m, int at)
 /* the new descriptor's number in the mirror, or a negative errno */
 static int64_t open_node(struct mirror_op *op, int at, uint32_t flags)
 {
+	struct mirror_outcome out;
 	struct mirror_thread *t;
 	unsigned int n = 0;
 	int64_t ret = mirror_thread_get(op->m, op, &t);
@@ -29,7 +30,7 @@ static int64_t open_node(struct mirror_op *op, int at, uint32_t flags)
 		return ret;
 	snprintf((char *)t->req->data, MIRROR_REQ_DATA_SIZE, "/proc/self/fd/%d", at);
 	mirror_add(t, &n, SYS_openat, AT_FDCWD, mirror_slot_addr(t, t->req->data), flags, 0, 0, 0);
-	ret = mirror_run(t, n) ?: t->res->values[0];
+	ret = mirror_run_sure(t, n, &out) ?: out.last;
 	mirror_thread_put(t);
 	return ret;
 }

@@ -151,8 +151,9 @@ int64_t mirror_fsync(struct mirror_op *op, struct mirror_file *file, bool datasy
 int64_t mirror_flush(struct mirror_op *op, struct mirror_file *file)
 {
 	struct mirror_thread *t;
+	struct mirror_outcome out;
 	unsigned int n = 0;
-	int64_t ret, copy;
+	int64_t ret;
 	int fd = mirror_fd_peek(op->m, file->id);
 
 	if (fd < 0)
@@ -162,14 +163,13 @@ int64_t mirror_flush(struct mirror_op *op, struct mirror_file *file)
 		return ret;
 	/* every close of a descriptor runs the driver's flush: close a second one */
 	mirror_add(t, &n, SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0, 0, 0, 0);
-	ret = mirror_run(t, n);
-	copy = t->res->values[0];
-	if (ret || copy < 0) {
+	ret = mirror_run_sure(t, n, &out);
+	if (ret || out.last < 0) {
 		mirror_thread_put(t);
-		return ret ?: copy;
+		return ret ?: out.last;
 	}
 	n = 0;
-	mirror_add(t, &n, SYS_close, copy, 0, 0, 0, 0, 0);
+	mirror_add(t, &n, SYS_close, out.last, 0, 0, 0, 0, 0);
 	return finish(t, n);
 }
 
@@ -200,6 +200,7 @@ int64_t mirror_map(struct mirror_op *op, struct mirror_file *file, uint64_t addr
 {
 	const struct pd_range range = { addr, len };
 	struct mirror *m = op->m;
+	struct mirror_outcome out;
 	struct mirror_thread *t;
 	unsigned int n = 0;
 	int64_t ret;
@@ -215,14 +216,15 @@ int64_t mirror_map(struct mirror_op *op, struct mirror_file *file, uint64_t addr
 	pthread_mutex_unlock(&m->map_lock);
 	mirror_add(t, &n, SYS_mmap, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC),
 		   MAP_FIXED | (private ? MAP_PRIVATE : MAP_SHARED), fd, offset);
-	ret = finish(t, n);
-	if (ret > 0) {
+	ret = mirror_run_sure(t, n, &out);
+	mirror_thread_put(t);
+	if (!ret && out.last == (int64_t)addr) {
 		COUNT(m->pool, device_maps, 1);
 		return 0;
 	}
 	/* a failed MAP_FIXED may have left nothing there */
 	mirror_reserve(m, &range, 1);
-	return ret ?: -EIO;
+	return ret ?: out.last;
 }
 
 int mirror_unmap(struct mirror *m, uint64_t addr, uint64_t len)
@@ -276,6 +278,7 @@ static int smaps_kind(pid_t pid, uint64_t addr)
 int mirror_map_kind(struct mirror_op *op, uint64_t addr, uint64_t len)
 {
 	struct mirror *m = op->m;
+	struct mirror_outcome out;
 	struct mirror_thread *t;
 	int kind, ret;
 
@@ -298,13 +301,12 @@ int mirror_map_kind(struct mirror_op *op, uint64_t addr, uint64_t len)
 		for (; done < len && n < MIRROR_REQ_MAX_CALLS; done += PD_PAGE_SIZE)
 			mirror_add(t, &n, SYS_prctl, PR_SET_NAME, addr + done, 0, 0, 0, 0)->flags =
 				MIRROR_CALL_STOP;
-		ret = mirror_run(t, n);
-		for (unsigned int i = 0; !ret && i < n; i++) {
-			if (t->res->values[i] == -EFAULT || t->res->values[i] == -EHWPOISON)
-				kind |= MIRROR_MAP_SIGBUS;
-			if (t->res->values[i] < 0)
-				done = len;
-		}
+		ret = mirror_run_sure(t, n, &out);
+		if (ret || !out.first_error)
+			continue;
+		if (out.first_error == -EFAULT || out.first_error == -EHWPOISON)
+			kind |= MIRROR_MAP_SIGBUS;
+		done = len;
 	}
 	mirror_thread_put(t);
 	return ret ?: kind;

@@ -86,11 +86,21 @@ void mirror_kill(struct mirror *m)
 		return;
 	/* those who wait for an operation see @dead */
 	pthread_mutex_lock(&m->lock);
-	for (unsigned int i = 0; m->res && i < m->nslots; i++) {
-		atomic_fetch_add(&m->res[i].seq, 0x40000000);
-		syscall(SYS_futex, &m->res[i].seq, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	for (unsigned int i = 0; m->req && i < m->nslots; i++) {
+		atomic_store(&m->req[i].done, 1);
+		syscall(SYS_futex, &m->req[i].done, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 	}
 	pthread_mutex_unlock(&m->lock);
+}
+
+/* its descriptors stay readable when it is dead */
+static void watch_no_more(struct mirror *m)
+{
+	const int fds[] = { m->pidfd, m->mapper_pidfd, m->uffd };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			epoll_ctl(m->pool->epoll, EPOLL_CTL_DEL, fds[i], NULL);
 }
 
 /* by the fault thread: is it still there, and what has happened? */
@@ -99,17 +109,17 @@ static void look(struct mirror *m)
 	struct mirror_pool *pool = m->pool;
 	siginfo_t info = { 0 };
 
-	if (atomic_load(&m->dead))
-		return;
-	if (m->uffd >= 0)
+	if (m->uffd >= 0 && !atomic_load(&m->dead))
 		mirror_fault_read(m);
+	if (atomic_load(&m->dead)) {
+		watch_no_more(m);
+		return;
+	}
 	if (waitid(P_PIDFD, m->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid ||
 	    (m->mapper_pidfd >= 0 && syscall(SYS_pidfd_send_signal, m->mapper_pidfd, 0, NULL, 0))) {
 		log_error("mirror of %s has ended unexpectedly; its files give EIO", m->name);
 		mirror_kill(m);
-		epoll_ctl(pool->epoll, EPOLL_CTL_DEL, m->pidfd, NULL);
-		if (m->mapper_pidfd >= 0)
-			epoll_ctl(pool->epoll, EPOLL_CTL_DEL, m->mapper_pidfd, NULL);
+		watch_no_more(m);
 		if (pool->env.died)
 			pool->env.died(pool->env.ctx, m);
 	}

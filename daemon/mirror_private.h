@@ -15,10 +15,11 @@
  *	mirror_ops.c	the operations
  *
  * What a mirror's memory says is not to be believed: a hostile guest program can have its driver
- * write over the result slots of its own mirror. A forged result or a forged "done" of an operation
- * harms only that program's own operations. Whatever others depend on (that stale pages are gone,
- * which file is mapped) is done by the mapper, which reports through a socket that the operations'
- * threads do not have.
+ * write over the result slots of its own mirror. A forged result of an operation harms only that program's own
+ * operations. That a list is done is told by a wake-up, which only the mirror's code can give, and what others depend on
+ * (which descriptor is whose, whether a mapping is there) is read from the thread's registers (mirror_run_sure()).
+ * What concerns memory is done by the mapper, which reports through a socket that the operations' threads
+ * do not have.
  *
  * Locks, in this order: pool->lock, mirror->bind_lock, mirror->map_lock, mirror->lock. The worker's
  * own locks may be taken inside mirror->lock by mirror_env.fault() only.
@@ -59,14 +60,14 @@ struct mirror_req_slot {
 	uint64_t result;
 	uint64_t ok;
 	uint64_t err;
-	uint8_t pad[MIRROR_REQ_CALLS - 48];
+	_Atomic uint32_t done;
+	uint8_t pad[MIRROR_REQ_CALLS - 52];
 	struct mirror_call calls[MIRROR_REQ_MAX_CALLS];
 	uint8_t data[MIRROR_REQ_DATA_SIZE];
 };
 
 struct mirror_res_slot {
-	_Atomic uint32_t seq;
-	uint8_t pad[MIRROR_RES_VALUES - 4];
+	uint8_t pad[MIRROR_RES_VALUES];
 	int64_t values[MIRROR_REQ_MAX_CALLS];
 	uint8_t pad2[MIRROR_RES_DATA - MIRROR_RES_VALUES - 8 * MIRROR_REQ_MAX_CALLS];
 	uint8_t data[MIRROR_RES_DATA_SIZE];
@@ -248,8 +249,8 @@ void mirror_kill(struct mirror *m);
 /* mirror_filter.c: compiles the list, with or without openat(); 0 or a negative errno */
 int mirror_filter_make(struct mirror_filter *f, bool open);
 
-/* mirror_spawn.c */
-void mirror_reap(struct mirror *m);
+/* mirror_spawn.c: waits until both processes of a dead mirror have ended: with them go descriptors, mappings and pins */
+void mirror_await_end(struct mirror *m);
 
 /* mirror_call.c */
 
@@ -258,9 +259,19 @@ uint64_t mirror_slot_addr(const struct mirror_thread *t, const void *p);
 struct mirror_thread *mirror_thread_new(struct mirror *m, unsigned int index);
 /*
  * Makes the @n calls in @t's request slot and waits for their end. 0, or -EIO when the mirror died.
- * Results are in the result slot.
+ * Results are in the result slot, where the program can have had something else written.
  */
 int mirror_run(struct mirror_thread *t, unsigned int n);
+/*
+ * The same; what the list's @last call returned, and its first error or 0, are what they were: read from the thread's
+ * registers. Costs a look into /proc. The caller has @t until it is done with both.
+ */
+struct mirror_outcome {
+	int64_t last;
+	int64_t first_error;
+};
+
+int mirror_run_sure(struct mirror_thread *t, unsigned int n, struct mirror_outcome *out);
 /* The same for the mapper, by map_lock; -EREMOTEIO when a call failed */
 int mirror_run_mapper(struct mirror *m, unsigned int n);
 /* takes a free thread for @op, or makes one; -EBUSY, -EIO, -ENOMEM */
@@ -307,7 +318,7 @@ int mirror_fd_bring(struct mirror *m, int fd);
 int mirror_fd_note(struct mirror *m, uint64_t id, int fd);
 /* is @fd a descriptor that we put there? By bind_lock */
 bool mirror_fd_ours(struct mirror *m, int fd);
-/* one call of the seed's; by bind_lock. What it returned, or -EIO */
+/* one call of the seed's; by bind_lock. What it really returned, or -EIO */
 int64_t mirror_seed_call(struct mirror *m, uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2);
 
 /* mirror_number.c: the numbers that @id has, taken out of the list, up to @max; by bind_lock */

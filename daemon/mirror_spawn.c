@@ -370,11 +370,15 @@ static void wait_pidfd(int pidfd)
 		;
 }
 
-/* Waits for the end of both processes: with them go descriptors, mappings and pins. */
-void mirror_reap(struct mirror *m)
+void mirror_await_end(struct mirror *m)
 {
 	wait_pidfd(m->mapper_pidfd);
 	wait_pidfd(m->pidfd);
+}
+
+static void reap(struct mirror *m)
+{
+	mirror_await_end(m);
 	if (m->pidfd >= 0)
 		waitid(P_PIDFD, m->pidfd, &(siginfo_t){ 0 }, WEXITED);
 	/* the mirror's child; ours now where we are the first process of a namespace */
@@ -389,6 +393,6 @@ void mirror_destroy(struct mirror *m)
 	watch(m, m->mapper_pidfd, EPOLL_CTL_DEL);
 	m->destroyed = true;
 	mirror_kill(m);
-	mirror_reap(m);
+	reap(m);
 	mirror_put(m);
 }

@@ -4,6 +4,12 @@
  *
  * A mirror's thread is a loop over one slot: it takes a list of system calls from its request
  * slot, which it can only read, makes them, and puts what they returned into its result slot.
+ *
+ * A driver can be told to write into the result slots, and a driver can be told numbers of descriptors. So the end of
+ * a list is told by what neither can do: the thread wakes who waits for its request slot's MIRROR_REQ_DONE,
+ * until it has woken somebody. And what must not be forged it holds out in registers while it waits for the next
+ * list, as arguments of that call to futex() which the kernel does not look at: the fifth is what the
+ * last call of its list returned, the sixth the first error, or 0.
  */
 #ifndef PARADICE_MIRROR_ABI_H
 #define PARADICE_MIRROR_ABI_H
@@ -36,6 +42,7 @@
 #define MIRROR_REQ_RESULT 24 /* u64: the slot's result slot */
 #define MIRROR_REQ_OK 32 /* u64: what to report when every call succeeded */
 #define MIRROR_REQ_ERR 40 /* u64: what to report when one failed */
+#define MIRROR_REQ_DONE 48 /* u32: the worker waits here; 0, not 0 when nothing more will be done */
 #define MIRROR_REQ_CALLS 128 /* the calls */
 #define MIRROR_REQ_MAX_CALLS 126
 #define MIRROR_REQ_DATA 0x2000 /* read-only data for the calls' pointers */
@@ -51,7 +58,6 @@
 #define MIRROR_CALL_STOP 2 /* when it fails the rest of the list is left out */
 
 /* A result slot */
-#define MIRROR_RES_SEQ 0 /* u32: the list that was done last */
 #define MIRROR_RES_VALUES 64 /* s64 for each call */
 #define MIRROR_RES_DATA 0x800 /* data that calls write */
 #define MIRROR_RES_DATA_SIZE 0x800

@@ -8,6 +8,7 @@
  *
  *	r12 request slot	r13 result slot		rbp number of the list at hand
  *	r14 call at hand	r15 calls left		rsp first error in the list
+ *	rbx what the last call returned
  */
 #include <asm/unistd_64.h>
 
@@ -93,6 +94,9 @@ mirror_loop:
 	mov	$FUTEX_WAIT, %esi
 	mov	%ebp, %edx
 	xor	%r10d, %r10d
+	/* what the kernel does not look at, but shows to the worker */
+	mov	%rbx, %r8
+	mov	%rsp, %r9
 	mov	$__NR_futex, %eax
 	syscall
 	jmp	mirror_loop
@@ -141,6 +145,7 @@ compat:
 	movslq	%eax, %rax
 
 store:
+	mov	%rax, %rbx
 	/* a call is 64 bytes and its result 8 */
 	mov	%r14, %rcx
 	sub	%r12, %rcx
@@ -158,16 +163,21 @@ advance:
 	jmp	next
 
 done:
-	mov	%ebp, MIRROR_RES_SEQ(%r13)
 	mov	MIRROR_REQ_REPORT(%r12), %edi
 	test	%edi, %edi
 	jnz	report
-	lea	MIRROR_RES_SEQ(%r13), %rdi
+wake:
+	lea	MIRROR_REQ_DONE(%r12), %rdi
 	mov	$FUTEX_WAKE, %esi
-	mov	$0x7fffffff, %edx
+	mov	$1, %edx
 	mov	$__NR_futex, %eax
 	syscall
-	jmp	mirror_loop
+	cmp	$1, %eax
+	je	mirror_loop
+	/* the worker, which started the list, is about to wait */
+	mov	$__NR_sched_yield, %eax
+	syscall
+	jmp	wake
 
 report:
 	/* through a descriptor that operations do not have: nobody else can say it */

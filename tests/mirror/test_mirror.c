@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Mirrors without a guest: "guest RAM" is a memory file, the guest's answers come from this
- * program, the mirrors and the drivers are real.
- */
+/* What mirrors do. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
@@ -24,121 +16,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "../../daemon/mirror.h"
-#include "../../daemon/log.h"
-
-#define HOLE 0x300000000000ull
-#define FRAMES 1024u
-#define ADDR 0x7f1234560000ull
-
-struct bench {
-	struct mirror_pool *pool;
-	struct mirror *m;
-	int ram_fd;
-	uint8_t *ram;
-	int uffd_dev;
-	int program;
-	/* the guest's answers */
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	struct mirror_op *faulted;
-	uint64_t fault_addr;
-	bool fault_write;
-	bool ask;
-	atomic_uint died;
-};
-
-static int frames(void *ctx, uint64_t frame, uint32_t count, struct guest_extent *out)
-{
-	struct bench *b = ctx;
-
-	if (frame >= FRAMES || count > FRAMES - frame)
-		return -EFAULT;
-	*out = (struct guest_extent){ .region = 7, .fd = b->ram_fd, .offset = frame * PD_PAGE_SIZE };
-	return (int)count;
-}
-
-static bool fault(void *ctx, struct mirror_op *op, uint64_t addr, bool write)
-{
-	struct bench *b = ctx;
-
-	if (!b->ask)
-		return false;
-	pthread_mutex_lock(&b->lock);
-	b->faulted = op;
-	b->fault_addr = addr;
-	b->fault_write = write;
-	pthread_cond_signal(&b->cond);
-	pthread_mutex_unlock(&b->lock);
-	return true;
-}
-
-static void died(void *ctx, struct mirror *m)
-{
-	(void)m;
-	((struct bench *)ctx)->died++;
-}
-
-static int setup(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-	struct mirror_env env = {
-		.ctx = b, .frames = frames, .fault = fault, .died = died, .max_threads = 200
-	};
-
-	log_setup("test", LOG_ERROR);
-	pthread_mutex_init(&b->lock, NULL);
-	pthread_cond_init(&b->cond, NULL);
-	b->ram_fd = memfd_create("ram", MFD_CLOEXEC);
-	assert_int_equal(ftruncate(b->ram_fd, FRAMES * PD_PAGE_SIZE), 0);
-	b->ram =
-		mmap(NULL, FRAMES * PD_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, b->ram_fd, 0);
-	b->uffd_dev = env.uffd_dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	b->program = env.program = open(getenv("PARADICE_MIRROR"), O_RDONLY | O_CLOEXEC);
-	assert_true(b->program >= 0);
-	assert_int_equal(mirror_pool_create(&env, &b->pool), 0);
-	assert_int_equal(mirror_create(b->pool, HOLE, PD_HOLE_SIZE, "test", &b->m), 0);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	mirror_pool_destroy(b->pool);
-	munmap(b->ram, FRAMES * PD_PAGE_SIZE);
-	close(b->ram_fd);
-	close(b->uffd_dev);
-	close(b->program);
-	free(b);
-	return 0;
-}
-
-static void show(struct bench *b, uint64_t addr, uint64_t frame, uint32_t count, bool write)
-{
-	struct pd_pages p = { addr, frame, count, write ? PD_PAGES_WRITE : 0 };
-
-	assert_int_equal(mirror_update(b->m, NULL, 0, &p, 1), 0);
-}
-
-static struct mirror_file zero_file(void)
-{
-	return (struct mirror_file){ .id = 1,
-				     .fd = open("/dev/zero", O_RDWR | O_CLOEXEC),
-				     .oflags = O_RDWR };
-}
-
-/* A pseudo-terminal: ioctls with memory, blocking reads. */
-static struct mirror_file pty_file(void)
-{
-	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	struct winsize ws = { .ws_row = 12, .ws_col = 34 };
-
-	assert_true(fd >= 0);
-	assert_int_equal(ioctl(fd, TIOCSWINSZ, &ws), 0);
-	return (struct mirror_file){ .id = 2, .fd = fd, .oflags = O_RDWR, .stream = true };
-}
+#include "bench.h"
 
 static void test_read_foreseen(void **state)
 {
@@ -661,7 +539,7 @@ static void test_ends_while_looked_at(void **state)
 		pthread_join(t[i], NULL);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 
 int main(void)
 {

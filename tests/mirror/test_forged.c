@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A program has its driver write into the result slots of its own mirror, which the mirror's threads must be able to
+ * write: it may spoil its own operations' results, but nobody may be told of an end that was none, take one
+ * descriptor for another, or wait for ever.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../mirror/abi.h"
+#include "bench.h"
+
+#define SLOT(n) (HOLE + MIRROR_HOLE_RES + (uint64_t)(n) * MIRROR_RES_SIZE)
+
+/* Somebody who has a driver write over and over: what @next puts into @data, to where it says. */
+struct writer {
+	struct bench *b;
+	struct mirror_file file;
+	pthread_t thread;
+	atomic_bool stop;
+	atomic_uint hint; /* for @next */
+	unsigned int times;
+	uint64_t data[8];
+	struct pd_range (*next)(struct writer *w);
+};
+
+static void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+
+	while (!atomic_load(&w->stop)) {
+		struct mirror_op op = { .m = w->b->m };
+		struct pd_range vec = w->next(w);
+
+		assert_int_equal(pwrite(w->file.fd, w->data, vec.len, 0), vec.len);
+		if (mirror_read(&op, &w->file, O_RDWR, &vec, 1, 0, 0) == -EIO)
+			break;
+		w->times++;
+	}
+	return NULL;
+}
+
+static struct mirror_file memory_file(uint64_t id)
+{
+	return (struct mirror_file){ .id = id, .fd = memfd_create("file", MFD_CLOEXEC), .oflags = O_RDWR };
+}
+
+static void writer_begin(struct writer *w, struct bench *b, struct pd_range (*next)(struct writer *))
+{
+	struct mirror_op op = { .m = b->m };
+	struct pd_range vec = { ADDR, 8 };
+
+	*w = (struct writer){ .b = b, .file = memory_file(1000), .next = next };
+	/* it has its descriptor before anything is forged */
+	assert_int_equal(pwrite(w->file.fd, "12345678", 8, 0), 8);
+	assert_int_equal(mirror_read(&op, &w->file, O_RDWR, &vec, 1, 0, 0), 8);
+	pthread_create(&w->thread, NULL, writer_main, w);
+}
+
+static void writer_end(struct writer *w)
+{
+	atomic_store(&w->stop, true);
+	pthread_join(w->thread, NULL);
+	close(w->file.fd);
+	assert_true(w->times > 0);
+}
+
+struct reader {
+	struct bench *b;
+	struct mirror_file *file;
+	pthread_t thread;
+	atomic_bool done;
+};
+
+static void *reader_main(void *arg)
+{
+	struct reader *r = arg;
+	struct mirror_op op = { .m = r->b->m };
+	struct pd_range vec = { ADDR + 0x1000, 8 };
+
+	mirror_read(&op, r->file, O_RDWR, &vec, 1, 0, 0);
+	atomic_store(&r->done, true);
+	return NULL;
+}
+
+/* all that a slot begins with is the number of a list that may be the one at hand */
+static struct pd_range numbers_of_lists(struct writer *w)
+{
+	const uint64_t number = atomic_load(&w->hint) + w->times / 8 % 4;
+
+	for (unsigned int i = 0; i < 8; i++)
+		w->data[i] = number << 32 | number;
+	return (struct pd_range){ SLOT(MIRROR_SLOT_FIRST + w->times % 8), sizeof(w->data) };
+}
+
+static void test_end(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = { .id = 2, .oflags = O_RDWR, .stream = true };
+	struct writer w;
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	f.fd = sv[0];
+	show(b, ADDR, 0, 2, true);
+	writer_begin(&w, b, numbers_of_lists);
+	for (unsigned int i = 0; i < 100; i++) {
+		struct reader r = { .b = b, .file = &f };
+
+		atomic_store(&w.hint, i);
+		pthread_create(&r.thread, NULL, reader_main, &r);
+		usleep(5000);
+		if (atomic_load(&r.done))
+			fail_msg("read %u has ended, and nothing was there to read", i);
+		assert_int_equal(write(sv[1], "12345678", 8), 8);
+		pthread_join(r.thread, NULL);
+	}
+	writer_end(&w);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+/* results of the thread that deals with descriptors */
+static struct pd_range descriptors(struct writer *w)
+{
+	for (unsigned int i = 0; i < 8; i++)
+		w->data[i] = MIRROR_FD_FILES + w->times % 32;
+	return (struct pd_range){ SLOT(MIRROR_SLOT_SEED) + MIRROR_RES_VALUES, sizeof(w->data) };
+}
+
+static unsigned int count_descriptors(pid_t pid)
+{
+	unsigned int n = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+#define FILES 16
+
+static void test_descriptors(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file files[FILES];
+	struct pd_range vec = { ADDR + 0x1000, 8 };
+	unsigned int before;
+	struct writer w;
+
+	show(b, ADDR, 0, 2, true);
+	writer_begin(&w, b, descriptors);
+	before = count_descriptors(mirror_pid(b->m));
+	for (unsigned int round = 0; round < 100; round++) {
+		for (unsigned int i = 0; i < FILES; i++) {
+			const uint64_t mine = round * FILES + i;
+			struct mirror_op op = { .m = b->m };
+
+			files[i] = memory_file(1 + i);
+			assert_int_equal(pwrite(files[i].fd, &mine, 8, 0), 8);
+			assert_int_equal(mirror_read(&op, &files[i], O_RDWR, &vec, 1, 0, 0), 8);
+			assert_int_equal(*(uint64_t *)(b->ram + PD_PAGE_SIZE), mine);
+			/* a second descriptor, which is closed again */
+			op = (struct mirror_op){ .m = b->m };
+			assert_int_equal(mirror_flush(&op, &files[i]), 0);
+		}
+		for (unsigned int i = 0; i < FILES; i++) {
+			mirror_forget_file(b->pool, files[i].id);
+			close(files[i].fd);
+		}
+		assert_int_equal(count_descriptors(mirror_pid(b->m)), before);
+	}
+	writer_end(&w);
+}
+
+/* where the mapper is told to put the one byte that comes with a descriptor: behind its struct msghdr */
+static struct pd_range place_of_the_byte(struct writer *w)
+{
+	w->data[0] = 0x7e0000000000 + w->times % 1000 * PD_PAGE_SIZE;
+	return (struct pd_range){ SLOT(MIRROR_SLOT_MAPPER) + MIRROR_RES_DATA + sizeof(struct msghdr), 8 };
+}
+
+static time_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+/* It touches what is not there: its mirror ends, and others are served. */
+static void test_mapper_led_away(void **state)
+{
+	struct bench *b = *state;
+	struct pd_range vec = { ADDR + 0x1000, 8 }, nowhere = { ADDR + 0x100000, 8 };
+	const time_t until = now() + 40;
+	struct mirror *other;
+	struct mirror_op op;
+	struct writer w;
+	int64_t ret = 0;
+
+	assert_int_equal(mirror_create(b->pool, HOLE, PD_HOLE_SIZE, "other", &other), 0);
+	show(b, ADDR, 0, 2, true);
+	writer_begin(&w, b, place_of_the_byte);
+	for (uint64_t id = 1; ret != -EIO && now() < until; id++) {
+		struct mirror_file f = memory_file(id);
+
+		op = (struct mirror_op){ .m = b->m };
+		ret = mirror_read(&op, &f, O_RDWR, &vec, 1, 0, 0);
+		mirror_forget_file(b->pool, id);
+		close(f.fd);
+	}
+	writer_end(&w);
+	assert_int_equal(ret, -EIO);
+	op = (struct mirror_op){ .m = other };
+	w.file = memory_file(1001);
+	assert_int_equal(pwrite(w.file.fd, "12345678", 8, 0), 8);
+	assert_int_equal(mirror_read(&op, &w.file, O_RDWR, &nowhere, 1, 0, 0), -EFAULT);
+	close(w.file.fd);
+	mirror_destroy(other);
+}
+
+/* When a file is forgotten, no mirror has it any more, not even one that is just being killed. */
+static void test_file_of_a_killed_mirror(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_op op = { .m = b->m };
+	struct mirror_file f = { .id = 5, .oflags = O_RDWR, .stream = true };
+	struct pd_range vec = { ADDR, 8 };
+	struct pollfd p = { .events = POLLIN };
+	int sv[2];
+
+	/* its end is heard of when nobody has it */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	f.fd = sv[0];
+	p.fd = sv[1];
+	show(b, ADDR, 0, 1, true);
+	assert_int_equal(write(sv[1], "12345678", 8), 8);
+	assert_int_equal(mirror_read(&op, &f, O_RDWR, &vec, 1, 0, 0), 8);
+	close(sv[0]);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	kill(mirror_pid(b->m), SIGKILL);
+	mirror_forget_file(b->pool, f.id);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	close(sv[1]);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_end),
+		TEST(test_descriptors),
+		TEST(test_mapper_led_away),
+		TEST(test_file_of_a_killed_mirror),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
