@@ -86,8 +86,9 @@ static void put_vm(FILE *f, const struct vm *vm, const char *stats)
 
 	fputs("{\"name\":", f);
 	put_string(f, vm->o->name);
-	fputs(",\"socket\":", f);
-	put_string(f, vm->o->socket);
+	/* where its VMM is: one of the two */
+	fputs(vm->o->xen ? ",\"xen\":" : ",\"socket\":", f);
+	put_string(f, vm->o->xen ?: vm->o->socket);
 	fprintf(f, ",\"worker\":%d,\"devices\":[", vm->worker);
 	for (unsigned int i = 0; i < vm->o->ndevices; i++) {
 		fputs(i ? ",{\"path\":" : "{\"path\":", f);

@@ -2,7 +2,10 @@
 /* What paradicectl shows of a daemon, with a VM and without one, and what it says when there is none to ask. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../daemon/xen_adapter.h"
 #include "fixture.h"
 
 static char said[16384];
@@ -79,6 +83,59 @@ static void test_without_a_vm(void **state)
 	line_ends("test  ", "  -        -      -        -");
 }
 
+/* What paradiced runs beside itself for a guest of Xen's; here no more than somebody who stays. */
+static int stand_in(void)
+{
+	char c;
+
+	while (read(XEN_ADAPTER_FD, &c, 1) > 0)
+		;
+	return 0;
+}
+
+static void command(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void command(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (system(line) != 0)
+		fail_msg("%s", line);
+}
+
+static void test_with_a_guest_of_xen(void **state)
+{
+	char *paradiced = strdup(getenv("PARADICED"));
+	char dir[] = "/tmp/paradice-test-XXXXXX";
+	struct fe_daemon d;
+	char path[512];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	command("cp %s %s/paradiced && cp /proc/%d/exe %s/paradice-xen", paradiced, dir, getpid(), dir);
+	snprintf(path, sizeof(path), "%s/paradiced", dir);
+	setenv("PARADICED", path, 1);
+	snprintf(path, sizeof(path), "%.400s/../mirror/paradice-mirror", dirname(strdupa(paradiced)));
+	setenv("PARADICE_MIRROR", path, 1);
+	fe_daemon_start(&d, (const char *const[]){ "--device", "/dev/zero", "--vm", "desk", "--xen", "dom-7",
+						   "--allow-pv", "--device", "/dev/full", NULL });
+	setenv("PARADICED", paradiced, 1);
+	unsetenv("PARADICE_MIRROR");
+
+	assert_int_equal(ask(d.control, "list"), 0);
+	line_ends("desk  waiting  ", "/dev/full  /dev/full");
+	assert_int_equal(ask(d.control, "--json | python3 -c '"
+			     "import json, sys; print(*(vm.get(\"xen\") for vm in json.load(sys.stdin)[\"vms\"]))'"), 0);
+	assert_string_equal(said, "None dom-7\n");
+	assert_int_equal(fe_daemon_stop(&d), 0);
+	fe_daemon_clean(&d);
+	command("rm -r %s", dir);
+	free(paradiced);
+}
+
 static void test_without_a_daemon(void **state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -114,13 +171,16 @@ static void test_without_a_daemon(void **state)
 	rmdir(dir);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_with_a_vm, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_without_a_vm, fixture_setup, fixture_teardown),
+		cmocka_unit_test(test_with_a_guest_of_xen),
 		cmocka_unit_test(test_without_a_daemon),
 	};
 
+	if (argc && !strcmp(argv[0], "paradice-xen"))
+		return stand_in();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
