@@ -47,7 +47,7 @@ int control_open(const struct options *o)
 
 	if (!o->control_given)
 		mkdir("/run/paradice", 0755);
-	listener = listener_open(o->control, 0660, why);
+	listener = listener_open(o->control, 0660, (gid_t)-1, why);
 	if (listener >= 0)
 		return listener;
 	if (o->control_given) {

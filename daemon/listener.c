@@ -2,6 +2,7 @@
 #include "listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,7 +27,7 @@ static int alive(const struct sockaddr_un *addr)
 	return !err || err == EAGAIN ? 1 : err == ECONNREFUSED ? 0 : -err;
 }
 
-int listener_open(const char *path, mode_t mode, char *why)
+int listener_open(const char *path, mode_t mode, gid_t group, char *why)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct stat st;
@@ -71,6 +72,15 @@ int listener_open(const char *path, mode_t mode, char *why)
 	old = umask(0777 & ~mode);
 	err = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ? errno : 0;
 	umask(old);
+	if (!err && group != (gid_t)-1 &&
+	    fchownat(AT_FDCWD, path, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW)) {
+		err = errno;
+		snprintf(why, WHY, "%s cannot be given to the group %u: %s", path, group,
+			 strerror(err));
+		unlink(path);
+		close(fd);
+		return -err;
+	}
 	if (!err && listen(fd, 8))
 		err = errno;
 	if (err) {

@@ -6,10 +6,11 @@
 
 /**
  * listener_open() - listens on a Unix socket; the stale file of a daemon that is gone is replaced
+ * @group: of the socket; -1: the caller's
  * @why: where to say what is wrong, 256 bytes
  *
  * Return: a descriptor, or a negative errno with @why filled (-EADDRINUSE: somebody listens).
  */
-int listener_open(const char *path, mode_t mode, char *why);
+int listener_open(const char *path, mode_t mode, gid_t group, char *why);
 
 #endif

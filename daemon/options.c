@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 enum {
 	OPT_VM = 1,
 	OPT_SOCKET,
+	OPT_SOCKET_GROUP,
 	OPT_XEN,
 	OPT_DEVICE,
 	OPT_QUEUES,
@@ -43,6 +45,7 @@ enum {
 static const struct option long_options[] = {
 	{ "vm", required_argument, NULL, OPT_VM },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "socket-group", required_argument, NULL, OPT_SOCKET_GROUP },
 	{ "xen", required_argument, NULL, OPT_XEN },
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
@@ -74,6 +77,8 @@ static const char help_text[] =
 	"For each VM:\n"
 	"  --vm NAME           begins a VM's options; those before the first --vm are defaults\n"
 	"  --socket PATH       the vhost-user socket that the VMM connects to\n"
+	"  --socket-group NAME|GID\n"
+	"                      the group whose processes may connect there, too\n"
 	"  --xen DOMAIN        or: the VM is a domain of Xen's, by name or number\n"
 	"  --device PATH[,as=/dev/NAME][,ro][,exclusive][,caps=CAP[+CAP]][,cache=wb|wc|uc][,open=manager|mirror]\n"
 	"                      shares PATH, under another name, for reading only, with no other VM\n"
@@ -198,6 +203,17 @@ static void user(const char *text, struct vm_option *vm)
 	if (!vm->uid)
 		usage("--user: the processes that serve a VM must not run as root");
 	vm->user_given = true;
+}
+
+static gid_t group(const char *text)
+{
+	const struct group *gr = getgrnam(text);
+
+	if (gr)
+		return gr->gr_gid;
+	if (*text < '0' || *text > '9')
+		usage("--socket-group: there is no group '%s'", text);
+	return (gid_t)number("--socket-group", text, 0, 0xfffffffeu);
 }
 
 static uint64_t capabilities(char *list)
@@ -380,6 +396,7 @@ void options_parse(int argc, char **argv, struct options *o)
 		.max_files = 16384,
 		.max_processes = 4096,
 		.memory_max = 2ull << 30,
+		.socket_group = (gid_t)-1,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 	};
@@ -400,6 +417,9 @@ void options_parse(int argc, char **argv, struct options *o)
 			break;
 		case OPT_SOCKET:
 			vm->socket = must(strdup(optarg));
+			break;
+		case OPT_SOCKET_GROUP:
+			vm->socket_group = group(optarg);
 			break;
 		case OPT_XEN:
 			vm->xen = must(strdup(optarg));

@@ -43,6 +43,7 @@ struct device_option {
 /**
  * struct vm_option - one --vm with all that belongs to it
  * @socket: where its VMM connects; NULL for a domain of Xen's
+ * @socket_group: whose processes may connect there, or -1
  * @xen: that domain, by name or number, else NULL
  * @rules: "fd-in=" and "fd-out=" of all its devices
  * @memory_max: bytes that its processes may use, 0: any
@@ -52,6 +53,7 @@ struct device_option {
 struct vm_option {
 	char *name;
 	char *socket;
+	gid_t socket_group;
 	char *xen;
 	char *stats;
 	uint32_t queues;

@@ -55,7 +55,7 @@ static int listen_for(struct vm *vm)
 		log_info("ready: %s: Xen's domain %s", o->name, o->xen);
 		return 0;
 	}
-	vm->listener = listener_open(o->socket, 0660, why);
+	vm->listener = listener_open(o->socket, 0660, o->socket_group, why);
 	if (vm->listener < 0) {
 		log_error("VM '%s': --socket: %s", o->name, why);
 		return -1;

@@ -2,6 +2,7 @@
 /* Command lines that are wrong: what is said, and the exit status. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,6 +81,8 @@ static void test_usage(void **state)
 	EXPECT(2, "not a size like 256M", "--window", "256Q");
 	EXPECT(2, "not a number from 1 to 65536", "--max-inflight", "-1");
 	EXPECT(2, "there is no user", "--user", "no-such-user");
+	EXPECT(2, "there is no group 'no-such-group'", "--socket-group", "no-such-group");
+	EXPECT(2, "not a number from 0 to 4294967294", "--socket-group", "4294967295");
 	EXPECT(2, "must not run as root", "--user", "root");
 	EXPECT(2, "is not error, warning, info or debug", "--log-level", "loud");
 	EXPECT(2, "unknown option 'rw'", "--vm", "a", "--device", "/dev/zero,rw");
@@ -134,6 +137,7 @@ static void test_without_permission(void **state)
 			       "--vm",	    "a",
 			       "--socket",  socket,
 			       "--device",  as,
+			       NULL,	    NULL,
 			       NULL };
 
 	(void)state;
@@ -154,6 +158,16 @@ static void test_without_permission(void **state)
 	assert_int_equal(run(args, said, sizeof(said), 12345), 1);
 	if (!strstr(said, expected))
 		fail_msg("it says: %s", said);
+	/* it may open the device now, but not give a socket to another's group */
+	assert_int_equal(chmod(device, 0666), 0);
+	args[10] = "--socket-group";
+	args[11] = "0";
+	assert_int_equal(run(args, said, sizeof(said), 12345), 1);
+	if (!strstr(said, "cannot be given to the group 0: Operation not permitted"))
+		fail_msg("it says: %s", said);
+	assert_int_equal(access(socket, F_OK), -1);
+	snprintf(said, sizeof(said), "%s/c", user);
+	unlink(said);
 	free((char *)args[1]);
 	unlink(device);
 	rmdir(user);
@@ -184,6 +198,32 @@ static void test_sockets(void **state)
 	/* the one in use was not harmed */
 	assert_int_equal(fe_read(&x->f, &x->mm, fe_dev_open(&x->f, DEV_ZERO, O_RDWR), PROG, 1), 1);
 	fixture_end(x);
+}
+
+static void test_socket_group(void **state)
+{
+	const struct group *named = getgrnam("daemon");
+	const char *args[] = { "--device", "/dev/zero", "--socket-group", NULL, NULL };
+	struct fe_daemon d;
+	struct stat st;
+
+	(void)state;
+	assert_non_null(named);
+	for (int i = 0; i < 3; i++) {
+		gid_t expected = i == 0 ? getegid() : i == 1 ? named->gr_gid : 12345;
+
+		args[2] = i ? "--socket-group" : NULL;
+		args[3] = i == 1 ? "daemon" : "12345";
+		fe_daemon_start(&d, args);
+		assert_int_equal(stat(d.socket, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0660);
+		assert_int_equal(st.st_uid, geteuid());
+		assert_int_equal(st.st_gid, expected);
+		assert_int_equal(stat(d.control, &st), 0);
+		assert_int_equal(st.st_gid, getegid());
+		assert_int_equal(fe_daemon_stop(&d), 0);
+		fe_daemon_clean(&d);
+	}
 }
 
 static void test_stale_socket_is_replaced(void **state)
@@ -240,6 +280,7 @@ int main(void)
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_without_permission),
 		cmocka_unit_test(test_sockets),
+		cmocka_unit_test(test_socket_group),
 		cmocka_unit_test(test_stale_socket_is_replaced),
 	};
 
