@@ -18,20 +18,26 @@
 
 static char said[16384];
 
-/* Runs paradicectl with @args for the daemon at @control; its status, and all that it says in said. */
-static int ask(const char *control, const char *args)
+/* Runs a line of the shell's; its status, and all that it says in said. */
+static int run(const char *line)
 {
-	char line[512];
 	int status;
-	FILE *f;
+	FILE *f = popen(line, "re");
 
-	snprintf(line, sizeof(line), "%s --control %s %s 2>&1", getenv("PARADICECTL"), control, args);
-	f = popen(line, "re");
 	assert_non_null(f);
 	said[fread(said, 1, sizeof(said) - 1, f)] = '\0';
 	status = pclose(f);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+/* paradicectl with @args for the daemon at @control */
+static int ask(const char *control, const char *args)
+{
+	char line[1024];
+
+	snprintf(line, sizeof(line), "%s --control %s %s 2>&1", getenv("PARADICECTL"), control, args);
+	return run(line);
 }
 
 /* said's first line that holds @text must end with @end, looked for from @text on. */
@@ -136,6 +142,57 @@ static void test_with_a_guest_of_xen(void **state)
 	free(paradiced);
 }
 
+/* paradicectl without --control, where /run/paradice has these links: "TARGET NAME && ln -s TARGET NAME ..." */
+static int ask_found(const char *links)
+{
+	char line[1024];
+
+	snprintf(line, sizeof(line), "unshare -m sh -c 'mount -t tmpfs none /run && mkdir /run/paradice && "
+		 "cd /run/paradice && ln -s %s && %s' 2>&1", links, getenv("PARADICECTL"));
+	return run(line);
+}
+
+static void test_several_daemons(void **state)
+{
+	struct fe_daemon a, b;
+	char links[512];
+
+	(void)state;
+	fe_daemon_start(&a, (const char *const[]){ "--device", "/dev/zero", NULL });
+	fe_daemon_start(&b, (const char *const[]){ "--device", "/dev/full", NULL });
+	snprintf(links, sizeof(links), "list --control %s", b.control);
+	assert_int_equal(ask(a.control, links), 0);
+	line_ends("/dev/zero", "/dev/zero");
+	line_ends("/dev/full", "/dev/full");
+	snprintf(links, sizeof(links), "--json --control %s | python3 -c '"
+		 "import json, sys; print(len(json.load(sys.stdin)[\"vms\"]))'", b.control);
+	assert_int_equal(ask(a.control, links), 0);
+	assert_string_equal(said, "2\n");
+
+	/* of units, and beside one that was started by hand */
+	snprintf(links, sizeof(links), "%s a.control && ln -s %s b.control", a.control, b.control);
+	assert_int_equal(ask_found(links), 0);
+	line_ends("/dev/zero", "/dev/zero");
+	line_ends("/dev/full", "/dev/full");
+	snprintf(links, sizeof(links), "%s control && ln -s %s b.control", a.control, b.control);
+	assert_int_equal(ask_found(links), 0);
+	line_ends("/dev/zero", "/dev/zero");
+	line_ends("/dev/full", "/dev/full");
+
+	/* one that has gone hides no other */
+	snprintf(links, sizeof(links), "/nonexistent a.control && ln -s %s b.control", b.control);
+	assert_int_equal(ask_found(links), 1);
+	line_ends("paradicectl: /run/paradice/a.control is not there", "--control /run/paradice/a.control?");
+	line_ends("/dev/full", "/dev/full");
+
+	assert_int_equal(ask_found("/nonexistent other"), 1);
+	line_ends("paradicectl: /run/paradice/control is not there", "--control /run/paradice/control?");
+	assert_int_equal(fe_daemon_stop(&a), 0);
+	assert_int_equal(fe_daemon_stop(&b), 0);
+	fe_daemon_clean(&a);
+	fe_daemon_clean(&b);
+}
+
 static void test_without_a_daemon(void **state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -177,6 +234,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_with_a_vm, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_without_a_vm, fixture_setup, fixture_teardown),
 		cmocka_unit_test(test_with_a_guest_of_xen),
+		cmocka_unit_test(test_several_daemons),
 		cmocka_unit_test(test_without_a_daemon),
 	};
 
