@@ -27,7 +27,9 @@ demo: user
 	@lab/build-module 7 lab/svmfix
 	@lab/demo
 
-# Everything: what continuous integration runs. The fuzzers have a fixed time and one processor; lint has another.
+# What continuous integration runs for each change. The fuzzers have a fixed time and one processor; lint has another.
+# Not in it, since they take longer or need more: check-classes, check-faults, soak, check-attacks in VMs, check-tsan,
+# check-debug, check-debug-classes, check-xen, check-fresh, bench.
 check:
 	@$(MAKE) --no-print-directory -j2 --output-sync lint check-fuzz
 	@$(MAKE) --no-print-directory check-fast check-vm
