@@ -512,6 +512,17 @@ static void test_events_wait_for_buffers(void **state)
 		close(slaves[i]);
 }
 
+/* an ioctl of a 32-bit program's */
+static int64_t ioctl_32(struct fixture *x, int64_t file, uint32_t cmd)
+{
+	struct pd_req req = { .op = PD_OP_IOCTL,
+			      .file = (uint64_t)file,
+			      .oflags = O_RDWR,
+			      .u.ioctl = { .arg = PROG, .cmd = cmd, .flags = PD_IOCTL_COMPAT } };
+
+	return fe_call(&x->f, &x->mm, &req, NULL);
+}
+
 /* The administrator's lists; what a 32-bit program asks for under another size included. */
 static void test_ioctls_by_list(void **state)
 {
@@ -533,6 +544,14 @@ static void test_ioctls_by_list(void **state)
 	assert_int_equal(fe_ioctl(&x->f, &x->mm, most, TCGETS, PROG), 0);
 	assert_int_equal(fe_ioctl(&x->f, &x->mm, most, TIOCGPTN, PROG), -EPERM);
 	assert_int_equal(fe_ioctl(&x->f, &x->mm, most, other_size, PROG), -EPERM);
+	assert_int_equal(ioctl_32(x, few, TIOCGPTN), 0);
+	assert_int_equal(ioctl_32(x, few, TIOCGWINSZ), 0);
+	/* of a 32-bit program's that may be the same command: the driver is asked, which knows none */
+	assert_int_equal(ioctl_32(x, few, other_size), -ENOTTY);
+	assert_int_equal(ioctl_32(x, few, TCGETS), -EPERM);
+	assert_int_equal(ioctl_32(x, most, TCGETS), 0);
+	assert_int_equal(ioctl_32(x, most, TIOCGPTN), -EPERM);
+	assert_int_equal(ioctl_32(x, most, other_size), -EPERM);
 	assert_true(fe_daemon_logged(&x->d, "refused (EPERM) by the device's allow-ioctl=", 1000));
 	fixture_end(x);
 }
