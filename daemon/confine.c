@@ -32,16 +32,33 @@ static void raise_limits(const struct worker_settings *s)
 	setrlimit(RLIMIT_CORE, &r); /* a core would hold guests' memory */
 }
 
+bool confine_possible(void)
+{
+	cap_flag_value_t has = CAP_CLEAR;
+	cap_t caps = cap_get_proc();
+
+	if (caps) {
+		cap_get_flag(caps, CAP_SYS_ADMIN, CAP_EFFECTIVE, &has);
+		cap_free(caps);
+	}
+	return has == CAP_SET;
+}
+
 /*
  * A device with caps= acts where the daemon is (an interface made by tun appears in its network
  * namespace); without one, nothing of the network is needed.
  */
-static void leave_namespaces(const struct worker_settings *s)
+static int leave_namespaces(const struct worker_settings *s)
 {
 	int flags = CLONE_NEWIPC | (s->keep_caps ? 0 : CLONE_NEWNET);
+	int err;
 
-	if (unshare(flags))
-		log_debug("keeps the daemon's namespaces: %m");
+	if (!confine_possible() || !unshare(flags))
+		return 0;
+	err = -errno;
+	log_error("cannot leave the daemon's ipc%s: %m",
+		  s->keep_caps ? " namespace" : " and net namespaces");
+	return err;
 }
 
 static int set_capabilities(uint64_t mask)
@@ -74,7 +91,9 @@ int confine_worker(const struct worker_settings *s)
 
 	raise_limits(s);
 	if (s->uid != (uid_t)-1 && !WEAK(CAPS)) {
-		leave_namespaces(s);
+		err = leave_namespaces(s);
+		if (err)
+			return err;
 		if (geteuid() == 0) {
 			err = getpid() == 1 && !WEAK(ROOT) ? confine_root() : 0;
 			if (err) {

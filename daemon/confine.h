@@ -3,7 +3,12 @@
 #ifndef PARADICE_CONFINE_H
 #define PARADICE_CONFINE_H
 
+#include <stdbool.h>
+
 #include "channel.h"
+
+/* Namespaces can be made here (CAP_SYS_ADMIN); where they can, nothing goes on without them. */
+bool confine_possible(void);
 
 /**
  * confine_worker() - drops user, groups, capabilities and namespaces; before the first thread and

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "confine.h"
 #include "control.h"
 #include "hotplug.h"
 #include "log.h"
@@ -202,6 +203,9 @@ int manager_run(const struct options *o)
 		log_warning(
 			"not started by root: guests' calls run as you (uid %u), with your rights",
 			geteuid());
+	else if (!confine_possible())
+		log_warning(
+			"started without CAP_SYS_ADMIN: guests' calls run among the daemon's own processes, files and networks");
 	nodes_setup();
 	if (cgroups_setup(o->cgroup))
 		return 1;

@@ -18,6 +18,7 @@
 
 #include "cgroup.h"
 #include "channel.h"
+#include "confine.h"
 #include "identity.h"
 #include "keep.h"
 #include "listener.h"
@@ -230,11 +231,9 @@ static void __attribute__((noreturn)) exec_worker(int channel, char *title)
  */
 static pid_t fork_worker(void)
 {
-	pid_t pid = -1;
-
-	if (geteuid() == 0 && !WEAK(PIDS))
-		pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
-	return pid < 0 ? fork() : pid;
+	if (geteuid() || !confine_possible() || WEAK(PIDS))
+		return fork();
+	return (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
 /*

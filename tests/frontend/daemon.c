@@ -171,3 +171,41 @@ pid_t fe_worker(const struct fe_daemon *d)
 	}
 	return worker;
 }
+
+pid_t fe_inject(pid_t of, const char *what, const char *on)
+{
+	char pid[16], line[128], path[32], inject[96];
+	pid_t tracer;
+
+	snprintf(pid, sizeof(pid), "%d", of);
+	snprintf(path, sizeof(path), "/proc/%d/status", of);
+	snprintf(inject, sizeof(inject), "inject=%s", what);
+	tracer = fork();
+	if (!tracer) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		execlp("strace", "strace", "-qfo", "/dev/null", "-e", inject, "-p", pid,
+		       on ? "-P" : NULL, on, NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 500; i++) {
+		FILE *f = fopen(path, "re");
+		int by = 0;
+
+		while (f && fgets(line, sizeof(line), f))
+			sscanf(line, "TracerPid: %d", &by);
+		if (f)
+			fclose(f);
+		if (by == tracer)
+			return tracer;
+		sleep_ms(10);
+	}
+	fprintf(stderr, "strace does not attach to %d\n", of);
+	abort();
+}
+
+void fe_inject_end(pid_t tracer)
+{
+	kill(tracer, SIGTERM);
+	if (waitpid(tracer, NULL, 0) != tracer)
+		die("waitpid");
+}

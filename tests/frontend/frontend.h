@@ -60,6 +60,13 @@ unsigned int fe_descendants(pid_t pid, pid_t *out, unsigned int max);
 /* The only child of the daemon: the worker. */
 pid_t fe_worker(const struct fe_daemon *d);
 
+/*
+ * Changes a call of a process's and of those that it starts, on what is called @on (NULL: all), as strace's inject=
+ * says. Returns its tracer.
+ */
+pid_t fe_inject(pid_t of, const char *what, const char *on);
+void fe_inject_end(pid_t tracer);
+
 /* A guest program's address space. */
 struct fe_page {
 	uint64_t addr;

@@ -135,36 +135,8 @@ static void test_errors_are_the_drivers(void **state)
 	assert_int_equal(fe_release(&x->f, open_dev(x, DEV_ZERO_RO, O_RDONLY)), 0);
 }
 
-/* Makes a call of a process's, on what has that name, take 0.3 s to return from; its tracer. */
-static pid_t slow_call(pid_t of, const char *call, const char *on)
-{
-	char pid[16], line[128], path[32], inject[64];
-	pid_t tracer;
-
-	snprintf(pid, sizeof(pid), "%d", of);
-	snprintf(path, sizeof(path), "/proc/%d/status", of);
-	snprintf(inject, sizeof(inject), "inject=%s:delay_exit=300000", call);
-	tracer = fork();
-	if (!tracer) {
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		execlp("strace", "strace", "-qfo", "/dev/null", "-e", inject, "-p", pid,
-		       on ? "-P" : NULL, on, NULL);
-		_exit(127);
-	}
-	for (int i = 0; i < 500; i++) {
-		FILE *f = fopen(path, "re");
-		int by = 0;
-
-		while (f && fgets(line, sizeof(line), f))
-			sscanf(line, "TracerPid: %d", &by);
-		fclose(f);
-		if (by == tracer)
-			return tracer;
-		usleep(10000);
-	}
-	fail_msg("strace does not attach to %d", of);
-	return -1;
-}
+/* a call takes 0.3 s to return from */
+#define SLOW "delay_exit=300000"
 
 static unsigned int has_open(pid_t pid, const char *want)
 {
@@ -190,13 +162,12 @@ static unsigned int has_open(pid_t pid, const char *want)
 static void test_only_the_worker_has_it_open(void **state)
 {
 	struct fixture *x = *state;
-	pid_t tracer = slow_call(x->d.pid, "sendmsg", NULL);
+	pid_t tracer = fe_inject(x->d.pid, "sendmsg:" SLOW, NULL);
 	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
 
 	assert_int_equal(has_open(x->d.pid, "/dev/zero"), 0);
 	assert_int_equal(has_open(fe_worker(&x->d), "/dev/zero"), 1);
-	kill(tracer, SIGTERM);
-	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+	fe_inject_end(tracer);
 	assert_int_equal(fe_release(&x->f, zero), 0);
 	assert_int_equal(has_open(fe_worker(&x->d), "/dev/zero"), 0);
 }
@@ -232,7 +203,7 @@ static void test_page_comes_before_it_is_asked_for(void **state)
 {
 	struct fixture *x = *state;
 	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
-	pid_t tracer = slow_call(fe_worker(&x->d), "read", "anon_inode:[userfaultfd]");
+	pid_t tracer = fe_inject(fe_worker(&x->d), "read:" SLOW, "anon_inode:[userfaultfd]");
 	uint64_t frame = fe_frames(&x->f, 2);
 	struct pd_pages run = { 0x52000000, frame, 1, PD_PAGES_WRITE };
 	struct pd_range vec = { 0x52000000, 2 * PD_PAGE_SIZE };
@@ -251,8 +222,7 @@ static void test_page_comes_before_it_is_asked_for(void **state)
 		fe_continue(&x->f, &c, 0, &run, 1, NULL);
 	}
 	assert_int_equal(ret, 2 * PD_PAGE_SIZE);
-	kill(tracer, SIGTERM);
-	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+	fe_inject_end(tracer);
 }
 
 #define TRIES 10
@@ -262,7 +232,7 @@ static void test_page_comes_and_nobody_waits(void **state)
 {
 	struct fixture *x = *state;
 	int64_t zero = open_dev(x, DEV_ZERO, O_RDWR);
-	pid_t tracer = slow_call(fe_worker(&x->d), "read", "anon_inode:[userfaultfd]");
+	pid_t tracer = fe_inject(fe_worker(&x->d), "read:" SLOW, "anon_inode:[userfaultfd]");
 	struct pd_pages run = { 0x53000000, fe_frames(&x->f, TRIES), 1, PD_PAGES_WRITE };
 	struct pd_range vec = { 0x53000000, PD_PAGE_SIZE };
 	struct fe_call c;
@@ -284,8 +254,7 @@ static void test_page_comes_and_nobody_waits(void **state)
 	usleep(600000);
 	submit_read_of(x, &c, zero, &vec);
 	assert_int_equal(fe_wait_raw(&x->f, &c, 5000), PD_PAGE_SIZE);
-	kill(tracer, SIGTERM);
-	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+	fe_inject_end(tracer);
 }
 
 static void test_ro_page_is_not_written(void **state)
