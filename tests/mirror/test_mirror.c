@@ -416,10 +416,37 @@ static void test_scattered(void **state)
 	close(z.fd);
 }
 
+/* What a page in motion shows: words that say which frame they are of. */
+#define OF_FRAME 0x6672616d00000000ull
+#define GIVEN_BACK 0x6261636b6261636bull
+#define FROM_DRIVER 0x6472697665640000ull
+#define WORDS (PD_PAGE_SIZE / 8)
+#define MOVES 3000
+
+static uint64_t *frame_at(struct bench *b, uint64_t frame)
+{
+	return (uint64_t *)(void *)(b->ram + frame * PD_PAGE_SIZE);
+}
+
+static void fill(uint64_t *at, uint64_t word)
+{
+	for (unsigned int i = 0; i < WORDS; i++)
+		at[i] = word;
+}
+
+static void check_all(const uint64_t *at, uint64_t word)
+{
+	for (unsigned int i = 0; i < WORDS; i++)
+		if (at[i] != word)
+			fail_msg("%#llx instead of %#llx", (unsigned long long)at[i],
+				 (unsigned long long)word);
+}
+
 /* A guest that answers every fault with the frame that the page has just then. */
 struct answerer {
 	struct bench *b;
-	_Atomic uint64_t frame;
+	pthread_mutex_t lock; /* the page moves, or is shown */
+	uint64_t frame;
 	atomic_bool stop;
 };
 
@@ -445,65 +472,154 @@ static void *answer_main(void *arg)
 		b->faulted = NULL;
 		pthread_mutex_unlock(&b->lock);
 		if (op) {
+			pthread_mutex_lock(&a->lock);
 			show(b, ADDR, a->frame, 1, true);
+			pthread_mutex_unlock(&a->lock);
 			mirror_fault_done(op, 0);
 		}
 	}
 	return NULL;
 }
 
-struct reads {
-	struct read_call call;
+/**
+ * struct user - operations with one page, one after the other
+ * @file: a memory file of a page
+ * @write: the driver reads the page
+ * @stop: enough
+ * @busy: one is under way
+ * @done: so many have ended
+ * @result: of the last
+ * @wrong: the driver has read what no frame of the page's ever held: @word
+ */
+struct user {
+	struct bench *b;
+	struct mirror_file file;
+	bool write;
+	atomic_bool stop;
+	atomic_bool busy;
 	atomic_uint done;
+	int64_t result;
+	bool wrong;
+	uint64_t word;
 };
 
-static void *reads_main(void *arg)
+static bool use(struct user *u)
 {
-	struct reads *r = arg;
+	struct pd_range vec = { ADDR, PD_PAGE_SIZE };
+	struct mirror_op op = { .m = u->b->m };
+	uint64_t got[WORDS];
 
-	while (atomic_load(&r->done) < 4000) {
-		read_main(&r->call);
-		if (r->call.result != (int64_t)r->call.vec.len)
-			break;
-		atomic_fetch_add(&r->done, 1);
+	u->result = u->write ? mirror_write(&op, &u->file, O_RDWR, &vec, 1, 0, 0) :
+			       mirror_read(&op, &u->file, O_RDWR, &vec, 1, 0, 0);
+	if (u->result != PD_PAGE_SIZE)
+		return false;
+	if (!u->write)
+		return true;
+	if (pread(u->file.fd, got, sizeof(got), 0) != sizeof(got))
+		return false;
+	for (unsigned int i = 0; i < WORDS; i++)
+		if (got[i] - OF_FRAME >= FRAMES) {
+			u->wrong = true;
+			u->word = got[i];
+			return false;
+		}
+	return true;
+}
+
+static void *use_main(void *arg)
+{
+	struct user *u = arg;
+	bool good = true;
+
+	while (good && !atomic_load(&u->stop)) {
+		atomic_store(&u->busy, true);
+		good = use(u);
+		atomic_store(&u->busy, false);
+		atomic_fetch_add(&u->done, 1);
 	}
 	return NULL;
 }
 
 /*
- * A page that gets another frame while an operation uses it, as when the guest's kernel moves it:
- * the operation waits for it, and never fails.
+ * A page that gets another frame while an operation uses it, as when the guest's kernel moves it: the operation
+ * waits for it and never fails; a driver that reads sees the page and nothing else, and one that writes leaves the
+ * frames alone that were given back.
  */
-static void test_page_moves_in_use(void **state)
+static void move_in_use(struct bench *b, bool write)
 {
-	struct bench *b = *state;
-	struct mirror_file z = zero_file();
+	struct user u = { .b = b, .write = write };
+	struct answerer a = { .b = b, .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct pd_range drop = { ADDR, PD_PAGE_SIZE };
-	struct reads r = {
-		.call = { .op.m = b->m, .file = &z, .vec = { ADDR, PD_PAGE_SIZE } },
-	};
-	struct answerer a = { .b = b };
-	pthread_t reader, answerer;
+	uint64_t data[WORDS];
+	unsigned int in_use = 0;
 	unsigned int moves = 0;
+	struct mirror_stats s;
+	pthread_t user, answerer;
 
+	u.file = (struct mirror_file){ .id = 5,
+				       .fd = memfd_create("file", MFD_CLOEXEC),
+				       .oflags = O_RDWR };
+	fill(data, FROM_DRIVER);
+	assert_int_equal(pwrite(u.file.fd, data, sizeof(data), 0), sizeof(data));
+	/* each has been given back, and is not the page's */
+	for (unsigned int i = 0; i < FRAMES; i++)
+		fill(frame_at(b, i), GIVEN_BACK);
+	fill(frame_at(b, 0), OF_FRAME);
 	b->ask = true;
 	show(b, ADDR, 0, 1, true);
 	pthread_create(&answerer, NULL, answer_main, &a);
-	pthread_create(&reader, NULL, reads_main, &r);
-	while (pthread_tryjoin_np(reader, NULL)) {
-		/* moved before anybody can have touched it, again and again, it would never be read */
-		if (moves > 3 * atomic_load(&r.done)) {
+	pthread_create(&user, NULL, use_main, &u);
+	while (in_use < MOVES && pthread_tryjoin_np(user, NULL)) {
+		uint64_t old = a.frame, next = (old + 1) % FRAMES;
+		unsigned int done = atomic_load(&u.done);
+		bool busy = atomic_load(&u.busy);
+
+		/* moved before anybody can have touched it, again and again, it would never be used */
+		if (moves > 3 * done) {
 			sched_yield();
 			continue;
 		}
 		moves++;
-		a.frame = (a.frame + 1) % FRAMES;
+		check_all(frame_at(b, next), GIVEN_BACK);
+		fill(frame_at(b, next), OF_FRAME + next);
+		pthread_mutex_lock(&a.lock);
+		a.frame = next;
 		assert_int_equal(mirror_update(b->m, &drop, 1, NULL, 0), 0);
+		pthread_mutex_unlock(&a.lock);
+		fill(frame_at(b, old), GIVEN_BACK);
+		in_use += busy && atomic_load(&u.busy) && atomic_load(&u.done) == done;
 	}
+	u.stop = true;
+	if (in_use == MOVES)
+		pthread_join(user, NULL);
+	/* once more, in peace */
+	if (u.result == PD_PAGE_SIZE && !u.wrong)
+		use(&u);
 	a.stop = true;
 	pthread_join(answerer, NULL);
-	assert_int_equal(r.call.result, PD_PAGE_SIZE);
-	close(z.fd);
+	if (u.wrong)
+		fail_msg("the driver read %#llx", (unsigned long long)u.word);
+	assert_int_equal(u.result, PD_PAGE_SIZE);
+	assert_int_equal(in_use, MOVES);
+	mirror_pool_stats(b->pool, &s);
+	assert_true(s.pages_dropped >= MOVES);
+	for (unsigned int i = 0; i < FRAMES; i++)
+		if (i != a.frame)
+			check_all(frame_at(b, i), GIVEN_BACK);
+	assert_int_equal(pread(u.file.fd, data, sizeof(data), 0), sizeof(data));
+	check_all(data, write ? OF_FRAME + a.frame : FROM_DRIVER);
+	check_all(frame_at(b, a.frame), data[0]);
+	close(u.file.fd);
+}
+
+static void test_page_moves_in_use(void **state)
+{
+	move_in_use(*state, true);
+}
+
+static void test_page_moves_while_written(void **state)
+{
+	move_in_use(*state, false);
 }
 
 struct forgetter {
@@ -560,6 +676,7 @@ int main(void)
 		TEST(test_map),
 		TEST(test_scattered),
 		TEST(test_page_moves_in_use),
+		TEST(test_page_moves_while_written),
 		TEST(test_ends_while_looked_at),
 	};
 
