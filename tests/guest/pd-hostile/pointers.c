@@ -142,5 +142,8 @@ void attack_results(void)
 		}
 	}
 	printf("	%u times, %u of them not refused\n", n, written);
+	/* so they are where they were looked for */
+	if (!written)
+		wrong("no result could be written");
 	close(fd);
 }
