@@ -132,5 +132,5 @@ int policy_grant(const struct device_option *d, uint32_t oflags, gid_t group)
 	if (handle < 0)
 		return handle;
 	close(handle);
-	return nodes_make(basename(d->path), st.st_rdev, d->readonly && !WEAK(READONLY), group);
+	return nodes_make(basename(d->path), st.st_rdev, d->readonly && !WEAK(NODES), group);
 }

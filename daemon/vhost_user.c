@@ -387,7 +387,8 @@ static int serve(struct worker *w, struct vhost_message *msg, int *fds, unsigned
 #ifdef PARADICE_WEAKNESSES
 	case VHOST_TEST_ATTACK:
 		s = session_get(w);
-		msg->u.u64 = (uint64_t)weak_attack(s->pool, msg->u.state.index, msg->u.state.num);
+		msg->u.u64 = (uint64_t)weak_attack(w->channel, s->pool, msg->u.state.index,
+						   msg->u.state.num);
 		session_put(s);
 		msg->head.size = sizeof(msg->u.u64);
 		return 1;

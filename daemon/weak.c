@@ -11,8 +11,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "log.h"
 #include "mirror_private.h"
+
+#define FILE_OF_THE_HOSTS "/etc/passwd"
+/* that no request and no file has */
+#define NOBODYS_ID 0xffffffffu
+#define NOBODYS_HANDLE (1ull << 60)
 
 uint32_t weak_now;
 
@@ -40,33 +46,91 @@ void weak_read(void)
 	log_warning("built for tests; defences that are left out: %s", given ? given : "none");
 }
 
-static int64_t in_mirror(struct mirror_pool *pool)
+/* Any mirror, which the caller puts back. */
+static struct mirror *some_mirror(struct mirror_pool *pool)
 {
 	struct mirror *m;
-	int64_t ret = -ESRCH;
 
 	pthread_mutex_lock(&pool->lock);
 	m = LIST_FIRST(&pool->mirrors);
 	if (m)
 		mirror_get(m);
 	pthread_mutex_unlock(&pool->lock);
-	if (!m)
-		return ret;
+	return m;
+}
+
+static int64_t in_mirror(struct mirror *m, bool open)
+{
+	uint64_t text = mirror_slot_addr(m->seed, m->seed->req->data);
+	int64_t ret;
+
 	pthread_mutex_lock(&m->bind_lock);
-	ret = mirror_seed_call(m, SYS_memfd_create, mirror_slot_addr(m->seed, m->seed->req->data),
-			       0, 0);
+	strcpy((char *)m->seed->req->data, FILE_OF_THE_HOSTS);
+	ret = open ? mirror_seed_call(m, SYS_openat, AT_FDCWD, text, O_RDONLY) :
+		     mirror_seed_call(m, SYS_memfd_create, text, 0, 0);
 	pthread_mutex_unlock(&m->bind_lock);
+	return ret;
+}
+
+/* The node of a device, as for reading; a descriptor that only names it, or a negative errno. */
+static int get_node(int channel, uint32_t device)
+{
+	static struct channel_msg msg;
+	int fds[CHANNEL_MAX_FDS];
+
+	memset(&msg, 0, CHANNEL_HEAD);
+	msg.type = CHANNEL_OPEN;
+	msg.id = NOBODYS_ID;
+	msg.device_id = device;
+	msg.oflags = O_RDONLY;
+	msg.in_mirror = true;
+	if (channel_send(channel, &msg, CHANNEL_HEAD, NULL, 0, -1))
+		return -EIO;
+	do {
+		if (channel_recv(channel, &msg, fds) <= 0)
+			return -EIO;
+	} while (msg.type != CHANNEL_OPENED || msg.id != NOBODYS_ID);
+	return msg.result ? msg.result : fds[0];
+}
+
+static int64_t open_node(int channel, struct mirror *m, uint32_t device)
+{
+	struct mirror_op op = { .m = m };
+	int node = get_node(channel, device);
+	int64_t ret;
+	int fd;
+
+	if (node < 0)
+		return node;
+	ret = mirror_open(&op, node, O_RDWR, NOBODYS_HANDLE, &fd);
+	close(node);
+	if (!ret) {
+		close(fd);
+		mirror_forget_file(m->pool, NOBODYS_HANDLE);
+	}
+	return ret;
+}
+
+static int64_t by_mirror(int channel, struct mirror_pool *pool, uint32_t which, uint32_t number)
+{
+	struct mirror *m = some_mirror(pool);
+	int64_t ret;
+
+	if (!m)
+		return -ESRCH;
+	ret = which == ATTACK_NODE ? open_node(channel, m, number) :
+				     in_mirror(m, which == ATTACK_MIRROR_OPEN);
 	mirror_put(m);
 	return ret;
 }
 
-int64_t weak_attack(struct mirror_pool *pool, uint32_t which, uint32_t number)
+int64_t weak_attack(int channel, struct mirror_pool *pool, uint32_t which, uint32_t number)
 {
 	int64_t ret = -ENOSYS;
 
 	switch (which) {
 	case ATTACK_OPEN:
-		ret = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+		ret = open(FILE_OF_THE_HOSTS, O_RDONLY | O_CLOEXEC);
 		break;
 	case ATTACK_SOCKET:
 		ret = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -78,7 +142,9 @@ int64_t weak_attack(struct mirror_pool *pool, uint32_t which, uint32_t number)
 		ret = kill((pid_t)number, 0);
 		break;
 	case ATTACK_MIRROR:
-		return in_mirror(pool);
+	case ATTACK_MIRROR_OPEN:
+	case ATTACK_NODE:
+		return by_mirror(channel, pool, which, number);
 	default:
 		break;
 	}

@@ -12,7 +12,7 @@
 
 /* The defences. */
 enum weakness {
-	WEAK_READONLY, /* "ro" */
+	WEAK_READONLY, /* "ro", where the manager is asked */
 	WEAK_IOCTLS, /* "allow-ioctl=", "deny-ioctl=" */
 	WEAK_EXCLUSIVE, /* "exclusive" */
 	WEAK_FILES, /* --max-files */
@@ -26,6 +26,7 @@ enum weakness {
 	WEAK_CAPS, /* the worker is not root, and has no capabilities */
 	WEAK_PIDS, /* the worker sees no process but its own */
 	WEAK_MIRROR, /* the mirror's system call filter */
+	WEAK_NODES, /* a read-only device's node is for reading only */
 };
 
 struct mirror_pool;
@@ -38,8 +39,8 @@ extern uint32_t weak_now;
 
 /* The manager's, from $PARADICE_WEAK: names in small letters, with commas between. */
 void weak_read(void);
-/* What a worker does that an attacker has taken over: attack @which, with @number. */
-int64_t weak_attack(struct mirror_pool *pool, uint32_t which, uint32_t number);
+/* What a worker does that an attacker has taken over: attack @which, with @number. @channel: to the manager */
+int64_t weak_attack(int channel, struct mirror_pool *pool, uint32_t which, uint32_t number);
 
 static inline void weak_set(uint32_t mask)
 {
@@ -71,6 +72,8 @@ enum attack {
 	ATTACK_ROOT, /* becomes root */
 	ATTACK_KILL, /* looks for process @number */
 	ATTACK_MIRROR, /* makes a mirror make a call that no operation needs */
+	ATTACK_MIRROR_OPEN, /* makes a mirror open a file of the host's by its path */
+	ATTACK_NODE, /* asks for device @number for reading, and makes a mirror open its node for writing, too */
 };
 
 #endif

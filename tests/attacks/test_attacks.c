@@ -20,7 +20,7 @@
 #include "../../daemon/vhost_io.h"
 #include "../../daemon/weak.h"
 
-enum { DEV_FEW = DEV_TUN + 1, DEV_ALONE, OTHER_FULL, OTHER_ZERO };
+enum { DEV_FEW = DEV_TUN + 1, DEV_ALONE, DEV_OWN_RO, OTHER_FULL, OTHER_ZERO };
 
 /* A daemon with the VM that attacks, and the one that is to be unharmed. */
 struct scene {
@@ -188,6 +188,24 @@ static bool makes_any_call_in_a_mirror(struct scene *s)
 	return attack(s, ATTACK_MIRROR, 0) >= 0;
 }
 
+static bool opens_a_file_in_a_mirror(struct scene *s)
+{
+	int64_t ret = attack(s, ATTACK_MIRROR_OPEN, 0);
+
+	/* a mirror may open: there is nothing to be opened */
+	assert_true(ret >= 0 || ret == -ENOENT);
+	return ret >= 0;
+}
+
+/* the manager gives the node of what it thinks is opened for reading */
+static bool opens_a_readonly_node_for_writing(struct scene *s)
+{
+	int64_t ret = attack(s, ATTACK_NODE, DEV_OWN_RO);
+
+	assert_true(ret == 0 || ret == -EACCES);
+	return ret == 0;
+}
+
 /* ---- */
 
 /**
@@ -225,6 +243,8 @@ static const struct attempt {
 	WORKER(becomes_root, "caps", "calls"),
 	WORKER(sees_other_processes, "pids", ""),
 	WORKER(makes_any_call_in_a_mirror, "mirror", ""),
+	WORKER(opens_a_file_in_a_mirror, "root", ""),
+	WORKER(opens_a_readonly_node_for_writing, "nodes", ""),
 };
 
 static void begin(struct scene *s, const char *program, const char *weak)
@@ -242,6 +262,8 @@ static void begin(struct scene *s, const char *program, const char *weak)
 				     "/dev/ptmx,as=/dev/few,allow-ioctl=TIOCGPTN",
 				     "--device",
 				     "/dev/full,as=/dev/alone,exclusive",
+				     "--device",
+				     "/dev/zero,as=/dev/own-ro,ro,open=mirror",
 				     "--vm",
 				     "other",
 				     "--socket",
