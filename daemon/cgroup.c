@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "weak.h"
 
 #define MOUNT "/sys/fs/cgroup"
 /* A group is busy until its last process has been waited for. */
@@ -169,8 +170,8 @@ void cgroup_enter(const char *vm, uint64_t memory_max, uint64_t tasks_max, pid_t
 	if (dir < 0) {
 		err = err ? err : -errno;
 	} else {
-		err = memory_max ? put_number(dir, "memory.max", memory_max) :
-				   put(dir, "memory.max", "max");
+		err = memory_max && !WEAK(MEMORY) ? put_number(dir, "memory.max", memory_max) :
+						    put(dir, "memory.max", "max");
 		if (!err)
 			err = put_number(dir, "pids.max", tasks_max);
 		/* a worker without its mirrors, or the other way round, is of no use */

@@ -30,6 +30,7 @@ static const char *const names[] = {
 	[WEAK_TAKE] = "take",		[WEAK_ROOT] = "root",
 	[WEAK_CALLS] = "calls",		[WEAK_CAPS] = "caps",
 	[WEAK_PIDS] = "pids",		[WEAK_MIRROR] = "mirror",
+	[WEAK_MEMORY] = "memory",	[WEAK_NODES] = "nodes",
 };
 
 void weak_read(void)

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one VM may take of the host: beyond, that VM alone pays."""
 
+import re
+
+import pytest
+
+from conftest import BUILD
+
 # processes that each use a device, until one has an error
 MANY = r"""
 if [ $PARADICE_GUEST = 2 ]; then
@@ -22,8 +28,17 @@ for n in $(seq 400); do
 done
 for _ in $(seq 100); do [ -s /tmp/said ] && break; sleep 0.3; done
 touch /share/out/over
+# what they have is looked at meanwhile
+[ "$1" != seen ] || until [ -e /share/out/seen ]; do sleep 0.5; done
 echo "ended after $n: $(head -n 1 /tmp/said)"
 timeout 60 head -c 4096 /dev/zero-of-host | wc -c
+"""
+
+# while they are there, says how many bytes their group has
+LOOK = r"""
+until [ -e $PARADICE_SHARE/out/over ]; do sleep 0.5; done
+cat /sys/fs/cgroup/pd/vm-*/memory.current
+touch $PARADICE_SHARE/out/seen
 """
 
 GROUPS = ["--host-run", "mount -t cgroup2 none /sys/fs/cgroup && "
@@ -42,3 +57,16 @@ def test_host_memory_is_bounded(lab):
     assert "[2] 4096" in run.output, "the other VM has noticed nothing"
     assert "killed" not in run.log("daemon-2.log")
     assert "vm-guest" not in run.output.split("ended after")[-1], "groups are left"
+
+
+@pytest.mark.attacks
+def test_host_memory_without_the_bound(lab):
+    """Else the test above would show nothing: a daemon that leaves out this one defence lets them take it."""
+    run = lab([*GROUPS, "--device", "/dev/zero,as=/dev/zero-of-host", "--host-script", LOOK,
+               "--daemon", str(BUILD / "tests/attacks/paradiced-weak"), "--daemon-env", "PARADICE_WEAK=memory"],
+              ["/bin/sh", "-c", MANY, "sh", "seen"])
+    run.assert_ok()
+    assert "defences that are left out: memory" in run.log("daemon-1.log")
+    assert "ended after 400: \n" in run.output, run.output
+    assert int(re.search(r"host: (\d+)\n", run.output)[1]) > 40 << 20, run.output
+    assert "killed" not in run.log("daemon-1.log")
