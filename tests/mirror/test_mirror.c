@@ -698,6 +698,70 @@ static void test_page_moves_while_written(void **state)
 	move_in_use(*state, false);
 }
 
+#define PAGES 512
+
+struct reader {
+	struct bench *b;
+	atomic_bool stop;
+	atomic_uint done;
+	atomic_uint short_ones;
+	bool wrong;
+};
+
+/* A driver that reads the program's pages, as many as there are; what it got is theirs. */
+static void *many_main(void *arg)
+{
+	struct reader *r = arg;
+	struct mirror_file f = { .id = 7,
+				 .fd = memfd_create("file", MFD_CLOEXEC),
+				 .oflags = O_RDWR };
+	struct pd_range vec = { ADDR, PAGES * PD_PAGE_SIZE };
+	struct mirror_op op = { .m = r->b->m };
+	static uint64_t got[PAGES * WORDS];
+
+	while (!atomic_load(&r->stop) && !r->wrong) {
+		int64_t n = mirror_write(&op, &f, O_RDWR, &vec, 1, 0, 0);
+
+		r->wrong = n < 0 ? n != -EFAULT : pread(f.fd, got, (size_t)n, 0) != n;
+		for (int64_t i = 0; i < n / 8 && !r->wrong; i++)
+			r->wrong = got[i] != OF_FRAME + (uint64_t)i / WORDS;
+		r->short_ones += n != PAGES * PD_PAGE_SIZE;
+		r->done++;
+	}
+	close(f.fd);
+	return NULL;
+}
+
+/*
+ * More pages are taken back in use than can be emptied, so they are reserved anew under the driver: that may fail,
+ * and never read anything else.
+ */
+static void test_many_pages_go_in_use(void **state)
+{
+	struct bench *b = *state;
+	static struct pd_range drops[PAGES];
+	static struct reader r;
+	pthread_t t;
+
+	r = (struct reader){ .b = b };
+	for (unsigned int i = 0; i < PAGES; i++) {
+		drops[i] = (struct pd_range){ ADDR + i * PD_PAGE_SIZE, PD_PAGE_SIZE };
+		fill(frame_at(b, i), OF_FRAME + i);
+	}
+	pthread_create(&t, NULL, many_main, &r);
+	while (!r.wrong && (r.short_ones < 300 || r.done - r.short_ones < 10)) {
+		unsigned int done = r.done;
+
+		show(b, ADDR, 0, PAGES, true);
+		while (r.done == done && !r.wrong)
+			sched_yield();
+		assert_int_equal(mirror_update(b->m, drops, PAGES, NULL, 0), 0);
+	}
+	r.stop = true;
+	pthread_join(t, NULL);
+	assert_false(r.wrong);
+}
+
 struct forgetter {
 	struct mirror_pool *pool;
 	atomic_bool stop;
@@ -754,6 +818,7 @@ int main(void)
 		TEST(test_scattered),
 		TEST(test_page_moves_in_use),
 		TEST(test_page_moves_while_written),
+		TEST(test_many_pages_go_in_use),
 		TEST(test_ends_while_looked_at),
 	};
 
