@@ -559,6 +559,7 @@ static void *answer_main(void *arg)
 
 /**
  * struct user - operations with one page, one after the other
+ * @op: each of them: whoever answers the last one's fault may still have it in hand
  * @file: a memory file of a page
  * @write: the driver reads the page
  * @stop: enough
@@ -568,7 +569,7 @@ static void *answer_main(void *arg)
  * @wrong: the driver has read what no frame of the page's ever held: @word
  */
 struct user {
-	struct bench *b;
+	struct mirror_op op;
 	struct mirror_file file;
 	bool write;
 	atomic_bool stop;
@@ -582,11 +583,10 @@ struct user {
 static bool use(struct user *u)
 {
 	struct pd_range vec = { ADDR, PD_PAGE_SIZE };
-	struct mirror_op op = { .m = u->b->m };
 	uint64_t got[WORDS];
 
-	u->result = u->write ? mirror_write(&op, &u->file, O_RDWR, &vec, 1, 0, 0) :
-			       mirror_read(&op, &u->file, O_RDWR, &vec, 1, 0, 0);
+	u->result = u->write ? mirror_write(&u->op, &u->file, O_RDWR, &vec, 1, 0, 0) :
+			       mirror_read(&u->op, &u->file, O_RDWR, &vec, 1, 0, 0);
 	if (u->result != PD_PAGE_SIZE)
 		return false;
 	if (!u->write)
@@ -623,7 +623,7 @@ static void *use_main(void *arg)
  */
 static void move_in_use(struct bench *b, bool write)
 {
-	struct user u = { .b = b, .write = write };
+	struct user u = { .op.m = b->m, .write = write };
 	struct answerer a = { .b = b, .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct pd_range drop = { ADDR, PD_PAGE_SIZE };
 	uint64_t data[WORDS];
@@ -705,7 +705,7 @@ struct reader {
 	atomic_bool stop;
 	atomic_uint done;
 	atomic_uint short_ones;
-	bool wrong;
+	atomic_bool wrong;
 };
 
 /* A driver that reads the program's pages, as many as there are; what it got is theirs. */
