@@ -151,17 +151,3 @@ int64_t weak_attack(int channel, struct mirror_pool *pool, uint32_t which, uint3
 	}
 	return ret < 0 ? -errno : ret;
 }
-
-/* More locks at once than its detector of deadlocks can hold: one for each queue there may be. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-	return "detect_deadlocks=0:die_after_fork=0";
-}
-
-/* The guest's memory: in which order it is written is the guest's to say, by its rings. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-	return "race:virtqueue.c\n";
-}
