@@ -95,7 +95,7 @@ int confine_worker(const struct worker_settings *s)
 		if (err)
 			return err;
 		if (geteuid() == 0) {
-			err = getpid() == 1 && !WEAK(ROOT) ? confine_root() : 0;
+			err = getpid() == 1 ? confine_root() : 0;
 			if (err) {
 				log_error("cannot leave the file systems: %s", strerror(-err));
 				return err;

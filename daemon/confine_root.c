@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "weak.h"
+
 /* There on every system, and ours to cover: the mount namespace is our own. */
 #define BASE "/proc"
 
@@ -17,6 +19,9 @@ int confine_root(void)
 
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return -errno;
+	/* processes have the numbers of our namespace all the same */
+	if (WEAK(ROOT))
+		return mount("proc", BASE, "proc", flags, NULL) ? -errno : 0;
 	if (mount("none", BASE, "tmpfs", flags, "size=4k,mode=0555") || chdir(BASE) ||
 	    mkdir("proc", 0555) || mount("proc", "proc", "proc", flags, NULL))
 		return -errno;

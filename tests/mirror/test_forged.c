@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,24 +58,30 @@ static struct mirror_file memory_file(uint64_t id)
 	return (struct mirror_file){ .id = id, .fd = memfd_create("file", MFD_CLOEXEC), .oflags = O_RDWR };
 }
 
-static void writer_begin(struct writer *w, struct bench *b, struct pd_range (*next)(struct writer *))
+/* @w's file gets its descriptor before anything is forged. */
+static void writer_prepare(struct writer *w, struct bench *b, struct pd_range (*next)(struct writer *), uint64_t id)
 {
 	struct mirror_op op = { .m = b->m };
 	struct pd_range vec = { ADDR, 8 };
 
-	*w = (struct writer){ .b = b, .file = memory_file(1000), .next = next };
-	/* it has its descriptor before anything is forged */
+	*w = (struct writer){ .b = b, .file = memory_file(id), .next = next };
 	assert_int_equal(pwrite(w->file.fd, "12345678", 8, 0), 8);
 	assert_int_equal(mirror_read(&op, &w->file, O_RDWR, &vec, 1, 0, 0), 8);
+}
+
+static void writer_begin(struct writer *w, struct bench *b, struct pd_range (*next)(struct writer *))
+{
+	writer_prepare(w, b, next, 1000);
 	pthread_create(&w->thread, NULL, writer_main, w);
 }
 
-static void writer_end(struct writer *w)
+/* how often it has written */
+static unsigned int writer_end(struct writer *w)
 {
 	atomic_store(&w->stop, true);
 	pthread_join(w->thread, NULL);
 	close(w->file.fd);
-	assert_true(w->times > 0);
+	return w->times;
 }
 
 struct reader {
@@ -126,7 +134,7 @@ static void test_end(void **state)
 		assert_int_equal(write(sv[1], "12345678", 8), 8);
 		pthread_join(r.thread, NULL);
 	}
-	writer_end(&w);
+	assert_true(writer_end(&w) > 0);
 	close(sv[0]);
 	close(sv[1]);
 }
@@ -186,7 +194,56 @@ static void test_descriptors(void **state)
 		}
 		assert_int_equal(count_descriptors(mirror_pid(b->m)), before);
 	}
-	writer_end(&w);
+	assert_true(writer_end(&w) > 0);
+}
+
+#define DROPPED 512
+
+/* each slot says all the time that calls failed, or succeeded */
+static struct pd_range results(struct writer *w)
+{
+	for (unsigned int i = 0; i < 8; i++)
+		w->data[i] = w->times & 1 ? (uint64_t)-EFAULT : ADDR;
+	return (struct pd_range){ SLOT(w->times % 4) + MIRROR_RES_VALUES, sizeof(w->data) };
+}
+
+/* Whether pages are gone is not learnt there, and another program's mirror has results of its own. */
+static void test_pages(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	static struct pd_range drops[DROPPED];
+	struct mirror *other;
+	struct writer w;
+
+	assert_int_equal(mirror_create(b->pool, HOLE, PD_HOLE_SIZE, "other", &other), 0);
+	for (unsigned int i = 0; i < DROPPED; i++)
+		drops[i] = (struct pd_range){ ADDR + (i + 2) * PD_PAGE_SIZE, PD_PAGE_SIZE };
+	show(b, ADDR, 0, 1, true);
+	writer_begin(&w, b, results);
+	for (int round = 0; round < 20; round++) {
+		struct pd_pages p = { ADDR, DROPPED + 2, 1, PD_PAGES_WRITE };
+		struct mirror_op op = { .m = other };
+		struct winsize *ws = (void *)(b->ram + (DROPPED + 2) * PD_PAGE_SIZE);
+
+		memset(b->ram + 2 * PD_PAGE_SIZE, 0xaa, DROPPED * PD_PAGE_SIZE);
+		show(b, ADDR + 2 * PD_PAGE_SIZE, 2, DROPPED, true);
+		assert_int_equal(mirror_update(b->m, drops, DROPPED, NULL, 0), 0);
+		for (unsigned int i = 0; i < DROPPED; i += 73) {
+			struct mirror_op mine = { .m = b->m };
+
+			/* what it returns is the program's own loss */
+			mirror_ioctl(&mine, &f, O_RDWR, TIOCGWINSZ, drops[i].addr, false);
+			assert_int_equal(b->ram[(i + 2) * PD_PAGE_SIZE], 0xaa);
+		}
+		*ws = (struct winsize){ 0 };
+		assert_int_equal(mirror_update(other, NULL, 0, &p, 1), 0);
+		assert_int_equal(mirror_ioctl(&op, &f, O_RDWR, TIOCGWINSZ, ADDR, false), 0);
+		assert_int_equal(ws->ws_col, 34);
+	}
+	assert_true(writer_end(&w) > 0);
+	mirror_destroy(other);
+	close(f.fd);
 }
 
 /* where the mapper is told to put the one byte that comes with a descriptor: behind its struct msghdr */
@@ -209,31 +266,33 @@ static void test_mapper_led_away(void **state)
 {
 	struct bench *b = *state;
 	struct pd_range vec = { ADDR + 0x1000, 8 }, nowhere = { ADDR + 0x100000, 8 };
+	struct mirror_file f = memory_file(2000);
 	const time_t until = now() + 40;
+	struct writer w[3];
 	struct mirror *other;
 	struct mirror_op op;
-	struct writer w;
 	int64_t ret = 0;
 
+	assert_int_equal(pwrite(f.fd, "12345678", 8, 0), 8);
 	assert_int_equal(mirror_create(b->pool, HOLE, PD_HOLE_SIZE, "other", &other), 0);
 	show(b, ADDR, 0, 2, true);
-	writer_begin(&w, b, place_of_the_byte);
-	for (uint64_t id = 1; ret != -EIO && now() < until; id++) {
-		struct mirror_file f = memory_file(id);
-
+	for (unsigned int i = 0; i < 3; i++)
+		writer_prepare(&w[i], b, place_of_the_byte, 1000 + i);
+	for (unsigned int i = 0; i < 3; i++)
+		pthread_create(&w[i].thread, NULL, writer_main, &w[i]);
+	/* the mirror gets the file anew each time */
+	while (ret != -EIO && now() < until) {
 		op = (struct mirror_op){ .m = b->m };
 		ret = mirror_read(&op, &f, O_RDWR, &vec, 1, 0, 0);
-		mirror_forget_file(b->pool, id);
-		close(f.fd);
+		mirror_forget_file(b->pool, f.id);
 	}
-	writer_end(&w);
+	for (unsigned int i = 0; i < 3; i++)
+		writer_end(&w[i]);
 	assert_int_equal(ret, -EIO);
 	op = (struct mirror_op){ .m = other };
-	w.file = memory_file(1001);
-	assert_int_equal(pwrite(w.file.fd, "12345678", 8, 0), 8);
-	assert_int_equal(mirror_read(&op, &w.file, O_RDWR, &nowhere, 1, 0, 0), -EFAULT);
-	close(w.file.fd);
+	assert_int_equal(mirror_read(&op, &f, O_RDWR, &nowhere, 1, 0, 0), -EFAULT);
 	mirror_destroy(other);
+	close(f.fd);
 }
 
 /* When a file is forgotten, no mirror has it any more, not even one that is just being killed. */
@@ -267,6 +326,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_end),
 		TEST(test_descriptors),
+		TEST(test_pages),
 		TEST(test_mapper_led_away),
 		TEST(test_file_of_a_killed_mirror),
 	};

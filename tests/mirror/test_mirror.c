@@ -16,7 +16,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "../../mirror/abi.h"
 #include "bench.h"
 
 static void test_read_foreseen(void **state)
@@ -216,81 +215,6 @@ static void test_own_memory(void **state)
 	assert_int_equal(mirror_update(b->m, NULL, 0, &p, 1), -EINVAL);
 	p = (struct pd_pages){ ADDR, FRAMES, 1, 0 };
 	assert_int_equal(mirror_update(b->m, NULL, 0, &p, 1), -EFAULT);
-	close(f.fd);
-}
-
-/* Makes the driver of @f write two words at @addr of the mirror's. */
-static void write_words(struct mirror *m, struct mirror_file *f, uint64_t addr, uint32_t first,
-			uint32_t second)
-{
-	struct ioctl_call c = { .op.m = m, .file = f, .cmd = TIOCGWINSZ, .arg = addr };
-	struct winsize ws = { (uint16_t)first, (uint16_t)(first >> 16), (uint16_t)second,
-			      (uint16_t)(second >> 16) };
-
-	assert_int_equal(ioctl(f->fd, TIOCSWINSZ, &ws), 0);
-	ioctl_main(&c);
-	assert_int_equal(c.result, 0);
-}
-
-#define RESULTS (HOLE + MIRROR_HOLE_RES)
-#define SLOT(n) (RESULTS + (n)*MIRROR_RES_SIZE)
-#define DROPPED 512
-
-/*
- * A driver can be told to write over results. That pages are gone is not learnt there, whatever the mapper's say
- * beforehand, and another program's mirror has results of its own.
- */
-static void test_forged_results(void **state)
-{
-	struct bench *b = *state;
-	struct mirror_file f = pty_file();
-	struct mirror_file file = { .id = 3,
-				    .fd = memfd_create("file", MFD_CLOEXEC),
-				    .oflags = O_RDWR };
-	struct pd_range first = { SLOT(MIRROR_SLOT_MAPPER), 4 };
-	struct mirror_op op = { .m = b->m };
-	static struct pd_range drops[DROPPED];
-	struct ioctl_call c = { .file = &f, .cmd = TIOCGWINSZ };
-	struct mirror *other;
-
-	assert_int_equal(mirror_create(b->pool, HOLE, PD_HOLE_SIZE, "other", &other), 0);
-	for (unsigned int i = 0; i < DROPPED; i++)
-		drops[i] = (struct pd_range){ ADDR + i * PD_PAGE_SIZE, PD_PAGE_SIZE };
-	for (int round = 0; round < 20; round++) {
-		struct pd_pages p = { ADDR, DROPPED, 1, PD_PAGES_WRITE };
-		uint32_t seq, now;
-
-		memset(b->ram, 0xaa, DROPPED * PD_PAGE_SIZE);
-		show(b, ADDR, 0, DROPPED, true);
-		assert_int_equal(mirror_write(&op, &file, O_RDWR, &first, 1, 0, 0), 4);
-		assert_int_equal(pread(file.fd, &seq, 4, 0), 4);
-		/* what it says when it has done its next list; and in each slot, that calls failed */
-		for (unsigned int slot = 0; slot < 4; slot++)
-			for (unsigned int i = 0; i < 4; i++)
-				write_words(b->m, &f, SLOT(slot) + MIRROR_RES_VALUES + 8 * i,
-					    (uint32_t)-EFAULT, ~0u);
-		write_words(b->m, &f, SLOT(MIRROR_SLOT_MAPPER), seq + 1, 0);
-		assert_int_equal(mirror_write(&op, &file, O_RDWR, &first, 1, 0, 0), 4);
-		assert_int_equal(pread(file.fd, &now, 4, 0), 4);
-		assert_int_equal(now, seq + 1);
-		assert_int_equal(mirror_update(b->m, drops, DROPPED, NULL, 0), 0);
-		c.op = (struct mirror_op){ .m = b->m };
-		for (unsigned int i = 0; i < DROPPED; i += 73) {
-			c.arg = drops[i].addr;
-			ioctl_main(&c);
-			assert_int_equal(c.result, -EFAULT);
-			assert_int_equal(b->ram[i * PD_PAGE_SIZE], 0xaa);
-		}
-		/* another program's operations are what they are */
-		c.op = (struct mirror_op){ .m = other };
-		c.arg = ADDR;
-		assert_int_equal(mirror_update(other, NULL, 0, &p, 1), 0);
-		ioctl_main(&c);
-		assert_int_equal(c.result, 0);
-		assert_int_equal(*(uint32_t *)(void *)(b->ram + DROPPED * PD_PAGE_SIZE), seq + 1);
-	}
-	mirror_destroy(other);
-	close(file.fd);
 	close(f.fd);
 }
 
@@ -808,7 +732,6 @@ int main(void)
 		TEST(test_readonly_page),
 		TEST(test_compat_ioctl),
 		TEST(test_own_memory),
-		TEST(test_forged_results),
 		TEST(test_cancel),
 		TEST(test_many_blocked),
 		TEST(test_abandon_faulting),
