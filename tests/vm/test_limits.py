@@ -7,6 +7,9 @@ from conftest import run_lab
 from test_battery import TEST_DEVICES
 
 TAKEN = "/dev/tty0"  # a guest has its own
+PRIVATE = (0, 1, 3)  # kinds of memory in mapprivate.c
+PAGES = 64  # of the test device's mappings, the second half of which it may refuse
+PDTEST = "/share/bin/pdtest run --slow 4"
 together = pytest.mark.xdist_group("limits")  # the guest is booted once
 
 
@@ -16,9 +19,10 @@ def limits(tmp_path_factory):
     run = run_lab("limits", ["--host-modules", "testdev", *TEST_DEVICES, f"--device={TAKEN}"],
                   ["grep paradice /proc/devices >/share/out/numbers.out;"
                    f" stat -c '%Hr:%Lr %n' /dev/testdev* /dev/paradice/* {TAKEN} >>/share/out/numbers.out 2>&1;"
-                   " /share/bin/pdtest run --slow 4 mappfn mmap.readonly mmap.readonly-file"
-                   " >/share/out/maps.out 2>&1;"
-                   " /share/bin/pdtest run --slow 4 rw mmap.both-ways && rmmod paradice || exit;"
+                   f" {PDTEST} mappfn mapprivate mmap.readonly mmap.readonly-file >/share/out/maps.out 2>&1;"
+                   f" {PDTEST} mapfault.sigbus mapfault.waits mapfault.killed >/share/out/faults.out 2>&1;"
+                   f" {PDTEST} fds.foreign >/share/out/foreign.out 2>&1;"
+                   f" {PDTEST} rw mmap.both-ways && rmmod paradice || exit;"
                    # all the names that this device could have
                    " cd /dev && mkdir -p paradice && touch paradice/tty0 $(seq -f paradice/tty0-%g 2 99);"
                    " /run/lab/busybox insmod /run/lab/modules/paradice.ko;"
@@ -36,6 +40,35 @@ def test_mappings_that_kvm_or_the_vmm_cannot_show(limits):
     assert "mmap.readonly: to read: ENODEV" in text
     assert "6.13" in log, log
     assert "for reading only, and the VMM maps device memory for writing" in log, log
+    for kind in PRIVATE:
+        assert f"mapprivate.copies: kind {kind}: ENODEV" in text, text
+    assert "mapprivate.read-only: to read: ok" in text, text
+
+
+@together
+def test_mappings_whose_pages_the_driver_refuses(limits):
+    """A touch would end the VM or go on for ever; the half that the driver has is shown."""
+    text, log = limits.text("faults"), limits.log("daemon-1.log")
+    for said in ("mmap: ENODEV", "only bad pages: ENODEV", f"only good pages: {PAGES // 2 * 4096}"):
+        assert f"mapfault.sigbus: {said}\n" in text, text
+    for pages in (PAGES, 4):
+        assert f"mmap refused (ENODEV): the driver gives SIGBUS for part of the {pages * 4096} bytes" in log, log
+
+
+@together
+def test_mmap_waits_where_a_touch_would_sleep(limits):
+    text = limits.text("faults")
+    assert "mapfault.waits: asleep in mmap; meanwhile: ok\n" in text, text
+    assert "mapfault.waits: awake: 0, alive 0\n" in text, text
+    assert "mapfault.killed: gone, asleep 0, alive 0\n" in text, text
+    assert "total: 3 cases, 0 failed" in text, text
+
+
+@together
+def test_files_of_the_guests_own_are_closed_for_the_driver(limits):
+    text = limits.text("foreign")
+    for what in ("a file", "a pipe's end", "a pipe's other end", "a socket", "read by the driver"):
+        assert f"fds.foreign: {what}: EBADF\n" in text, text
 
 
 @together

@@ -6,9 +6,19 @@
 static void run_sigbus(void)
 {
 	int fd = open_dev(O_RDWR), pipes[2];
-	char *p = map_rw(fd, TD_MAP_SIGBUS, 0, TD_MAP_PAGES);
+	char *p = map_dev(fd, TD_MAP_SIGBUS, 0, TD_MAP_PAGES, PROT_READ | PROT_WRITE, MAP_SHARED);
 	size_t half = TD_MAP_PAGES / 2 * PAGE;
 
+	/* in a guest; of half of them it may be shown */
+	if (p == MAP_FAILED) {
+		say("mmap: %s", result(-1));
+		p = map_dev(fd, TD_MAP_SIGBUS, TD_MAP_PAGES / 2, 4, PROT_READ, MAP_SHARED);
+		say("only bad pages: %s", result(p == MAP_FAILED ? -1 : 0));
+		p = map_rw(fd, TD_MAP_SIGBUS, 0, TD_MAP_PAGES / 2);
+		dev_fill(fd, TD_MAP_SIGBUS, 1, 0, half);
+		say("only good pages: %zu", matching(p, 1, 0, half));
+		return;
+	}
 	MUST(pipe(pipes) == 0);
 	dev_fill(fd, TD_MAP_SIGBUS, 1, 0, half);
 	say("first half: %zu", matching(p, 1, 0, half));
@@ -67,9 +77,26 @@ static void run_killed(void)
 	say("gone, asleep %u, alive %u", count_of(w, TD_BLOCKED), count_of(w, TD_MAPS));
 }
 
+/* In a guest, where mmap itself sleeps: nothing is touched here. */
+static void run_waits(void)
+{
+	int fd = open_dev(O_RDWR), w = open_watcher();
+	pid_t pid = pd_fork();
+
+	if (!pid) {
+		map_rw(fd, TD_MAP_SLOW, 0, 1);
+		_exit(0);
+	}
+	await_count(w, TD_BLOCKED, 1);
+	say("asleep in mmap; meanwhile: %s", result(ioctl(fd, TD_NOP)));
+	wake(w, 1, 0);
+	say("awake: %d, alive %u", reap(pid), maps_left(w));
+}
+
 static const struct pd_case cases[] = {
 	{ "sigbus", run_sigbus, 0 },
 	{ "slow", run_slow, 0 },
+	{ "waits", run_waits, 0 },
 	{ "killed", run_killed, 0 },
 };
 
