@@ -9,18 +9,17 @@ from . import initramfs, qemu
 from .accel import kernel_arguments
 from .errors import LabError
 from .host import boot
+from .kernels import DEBUG
 from .place import Agent
 
 SOCKET_SECONDS = 30
 NODE_SECONDS = 60
 # A debug kernel's leaks, too. What was freed just now may show at the first look.
-DMESG = """\
+KMEMLEAK = """\
 leaks=/sys/kernel/debug/kmemleak
-if [ -w $leaks ]; then
-	echo scan >$leaks; sleep 6; echo scan >$leaks
-	cat $leaks
-fi
-dmesg"""
+echo scan >$leaks; sleep 6; echo scan >$leaks
+cat $leaks
+"""
 
 
 class Guest:
@@ -148,11 +147,18 @@ done"""
         running = await self.place.start(command, env, on_out, on_err)
         return await running.ended
 
+    @property
+    def running(self):
+        """True until its VM has ended."""
+        return bool(self.place.vm) and self.place.vm.running
+
     async def save_dmesg(self):
         """Keeps the whole kernel log, which the console shows only in part."""
-        if self.place.vm and self.place.vm.running:
-            text = await self.place.output(DMESG, "reading the kernel log", timeout=180)
-            (self.run_folder.path / f"{self.name}-dmesg.log").write_text(text)
+        look = KMEMLEAK if self.options.guest_kernel == DEBUG else ""
+        if not self.running:
+            raise LabError(f"{self.name}: reading the kernel log: the virtual machine has ended")
+        text = await self.place.output(f"set -e\n{look}dmesg", "reading the kernel log", timeout=180)
+        (self.run_folder.path / f"{self.name}-dmesg.log").write_text(text)
 
     async def stop_vm(self):
         """Ends the VM at once, as pulling the plug does."""

@@ -74,7 +74,7 @@ def parser():
     add("--accel", choices=("auto", "tcg", "kvm"), default="auto",
         help="auto: KVM where a probe boot shows that it works")
     add("--timeout", type=float, default=900, metavar="SECONDS", help="for everything")
-    add("--check-logs", action="store_true", help="fail (126) when a kernel log has a warning")
+    add("--check-logs", action="store_true", help="fail (126) when a kernel log has a warning or cannot be read")
     add("--keep-logs", action="store_true", help="keep the logs of a run that went well too")
     add("--logs", metavar="DIR", help="put the logs there (implies --keep-logs)")
     add("--quiet", action="store_true", help="no progress lines")

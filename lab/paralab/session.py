@@ -48,6 +48,7 @@ class Session:
         host_kind, self.guest_kind = KINDS[options.topology]
         self.host = host_kind(options, run)
         self.guests = []
+        self.unread = 0  # kernel logs that could not be read
 
     async def go(self):
         """Everything up to the command's end; its status."""
@@ -147,14 +148,24 @@ class Session:
             raise LabError(f"{what} ended with status {status}")
 
     async def _save_dmesg(self):
-        try:
-            for guest in self.guests:
+        for guest in self.guests:
+            if self.options.guest_may_end and not guest.running:
+                continue
+            try:
                 await guest.save_dmesg()
-            if self.options.topology != "local":
-                text = await self.host.place.output("dmesg", "reading the kernel log", timeout=60)
-                (self.run_folder.path / "host-dmesg.log").write_text(text)
+            except LabError as error:
+                self._not_read(error, self.options.guest_may_end and not guest.running)
+        if self.options.topology == "local":
+            return
+        try:
+            text = await self.host.place.output("dmesg", "reading the kernel log", timeout=60)
+            (self.run_folder.path / "host-dmesg.log").write_text(text)
         except LabError as error:
-            warn(str(error))
+            self._not_read(error)
+
+    def _not_read(self, error, allowed=False):
+        warn(str(error))
+        self.unread += not allowed
 
     def _verdict(self, status):
         if not self.options.check_logs:
@@ -162,10 +173,11 @@ class Session:
         bad = self.run_folder.bad_lines()
         for log, line in bad[:20]:
             warn(f"{log}: {line}")
-        if not bad:
-            return status
-        warn(f"--check-logs: {len(bad)} line(s) above must not be in a log")
-        return status or EXIT_KERNEL_LOG
+        if bad:
+            warn(f"--check-logs: {len(bad)} line(s) above must not be in a log")
+        if self.unread:
+            warn(f"--check-logs: {self.unread} kernel log(s) could not be read")
+        return status or (EXIT_KERNEL_LOG if bad or self.unread else 0)
 
     async def stop(self):
         """Ends daemons and VMs, in the order that lets the daemons end in peace."""

@@ -81,5 +81,5 @@ def test_killed_guest_leaves_nothing(lab, tmp_path):
 def test_vmm_without_shared_memory(lab):
     run = lab([*LOCAL, "--guest-memory-share", "off"], ["ls /dev/zero-of-host"], check_logs=False)
     assert run.status != 0
-    said = run.log("daemon-1.log") + run.log("guest-1-qemu.log") + run.output
+    said = run.log("daemon-1.log") + run.log("guest-1-qemu.log", may_be_missing=True) + run.output
     assert "share=on" in said, said
