@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One guest: its daemon, its VM, its devices and the command in it."""
+"""One guest: its VM, its devices and the command in it."""
 
 import asyncio
 import shlex
-import signal
 
 from . import initramfs, qemu
 from .accel import kernel_arguments
@@ -12,7 +11,6 @@ from .host import boot
 from .kernels import DEBUG
 from .place import Agent
 
-SOCKET_SECONDS = 30
 NODE_SECONDS = 60
 # A debug kernel's leaks, too. What was freed just now may show at the first look.
 KMEMLEAK = """\
@@ -27,12 +25,14 @@ class Guest:
 
     drivers = initramfs.VIRTIO
 
-    def __init__(self, options, run, host, number, module_needs=()):
+    def __init__(self, options, run, host, number, daemon=None, module_needs=()):
         self.module_needs = module_needs  # modules that paradice.ko depends on
         self.options, self.run_folder, self.host, self.number = options, run, host, number
         self.name = f"guest-{number}"
         self.place = Agent(self.name)
-        self.daemon = None
+        self.daemon = daemon  # None without devices
+        if daemon:
+            daemon.guests.append(self)
         self.boots = 0
 
     @property
@@ -41,18 +41,13 @@ class Guest:
         return f"{self.host.sockets}/{self.name}.sock" if self.options.device else ""
 
     @property
-    def control(self):
-        """The socket by which paradiced is told what to do."""
-        return f"{self.host.sockets}/control-{self.number}.sock"
-
-    @property
     def vm_id(self):
         """What ends the VM when it is killed, in the host."""
         return self.place.vm.pid.result()
 
-    def _daemon_transport(self):
+    def daemon_transport(self):
         """paradiced's arguments on how this guest is reached, and the file that shows it is ready."""
-        return ["--vm", self.name, "--socket", self.socket], self.socket
+        return ["--socket", self.socket], self.socket
 
     async def start(self):
         """Starts the VM, and its daemon unless it runs, and waits until the devices are there."""
@@ -64,38 +59,9 @@ class Guest:
             await self.place.output(script, "setting up the guest", timeout=NODE_SECONDS + 180)
 
     async def _start_parts(self):
-        if not (self.daemon and self.daemon.running):
-            await self._start_daemon()
+        if self.daemon:
+            await self.daemon.start()
         await self._boot()
-
-    async def _start_daemon(self):
-        if not self.options.device:
-            return
-        programs = self.host.programs
-        transport, ready = self._daemon_transport()
-        argv = [str(programs / "paradiced"), "--mirror", str(programs / "paradice-mirror"),
-                "--control", self.control, *transport]
-        if self.host.accel == "tcg":
-            argv.append("--allow-pfnmap")
-        for device in self.options.device:
-            argv += ["--device", device]
-        log = self.run_folder.appender(f"daemon-{self.number}.log")
-        self.daemon = await self.host.place.start([*argv, *self.options.daemon_args],
-                                                  self.options.daemon_env, log, log)
-        pid = self.daemon.pid.result()
-        try:
-            await self._note_id("daemon", pid)
-            await self.host.place.output(
-                f"n=0; until [ -S {ready} ]; do n=$((n + 1)); kill -0 {pid} || exit 1;"
-                f" [ $n -lt {SOCKET_SECONDS * 20} ] || exit 2; sleep 0.05; done",
-                "waiting for paradiced's socket", SOCKET_SECONDS * 4)
-        except LabError:
-            await asyncio.wait([self.daemon.ended], timeout=2)
-            if self.daemon.running:
-                raise
-            said = self.run_folder.tail(f"daemon-{self.number}.log")
-            raise LabError(f"paradiced ended with status {self.daemon.ended.result()} "
-                           f"before the guest started:\n{said}") from None
 
     async def _boot(self):
         options, host = self.options, self.host
@@ -109,12 +75,12 @@ class Guest:
         await boot(host.place, host.qemu(vm.argv()), self.place,
                    self.run_folder.appender(f"{self.name}-qemu.log"))
         self.boots += 1
-        await self._note_id("guest", self.vm_id)
+        await self._note_id(self.vm_id)
 
-    async def _note_id(self, what, number):
+    async def _note_id(self, number):
         """For --host-script: the process now, in PARADICE_RUN_DIR."""
         await self.host.place.output(
-            f"echo {number} >{self.host.sockets}/{what}-{self.number}.pid", "noting a process id")
+            f"echo {number} >{self.host.sockets}/{self.name}.pid", "noting a process id")
 
     def _setup_script(self):
         options = self.options
@@ -166,10 +132,3 @@ done"""
         if vm and vm.running:
             vm.kill()
             await asyncio.wait([vm.ended], timeout=10)
-
-    async def stop_daemon(self):
-        """Asks the daemon to end, then makes it."""
-        for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
-            if self.daemon and self.daemon.running:
-                self.daemon.kill(number)
-                await asyncio.wait([self.daemon.ended], timeout=patience)

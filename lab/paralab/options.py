@@ -46,6 +46,8 @@ def parser():
     add("--device", action="append", default=[], metavar="PATH[,OPTS]",
         help="a device file to share; as=NAME renames, the other options are paradiced's")
     add("--guests", type=int, default=1, metavar="N", help="number of guests (default 1)")
+    add("--one-daemon", action="store_true",
+        help="one paradiced serves all guests (default: each guest has its own)")
     add("--guest-cpus", type=int, default=1, metavar="N")
     add("--guest-memory", default="512M", metavar="SIZE")
     add("--guest-memory-share", choices=("on", "off"), default="on")
@@ -58,7 +60,7 @@ def parser():
     add("--host-qemu-env", action="append", default=[], metavar="NAME=VALUE",
         help="environment of L1's QEMU")
     add("--daemon", metavar="FILE", help="run this program instead of paradiced (for tests)")
-    add("--daemon-args", default="", metavar="ARGS", help="further arguments of paradiced")
+    add("--daemon-args", default="", metavar="ARGS", help="further arguments of paradiced, for each VM")
     add("--daemon-env", action="append", default=[], metavar="NAME=VALUE",
         help="environment of paradiced")
     add("--no-module", action="store_true", help="do not load paradice.ko in the guests; it is in /run/lab/modules")
@@ -113,6 +115,8 @@ def parse(argv):
     if args.topology == "local" and args.host_modules:
         raise LabError("--host-modules needs --topology nested or xen: "
                        "modules are loaded into the lab's host, never into this machine")
+    if args.topology == "xen" and args.one_daemon:
+        raise LabError("--one-daemon: not with --topology xen")
     if args.topology == "xen" and args.guest_qemu_args:
         raise LabError("--guest-qemu-args: no QEMU runs a guest of --topology xen")
     if len(args.command) == 1 and " " in args.command[0]:

@@ -5,6 +5,7 @@ import asyncio
 import os
 
 from . import built, initramfs, kernels
+from .daemon import Daemon
 from .errors import EXIT_KERNEL_LOG, LabError
 from .guest import Guest
 from .host import LocalHost, NestedHost
@@ -47,7 +48,7 @@ class Session:
         self.options, self.run_folder = options, run
         host_kind, self.guest_kind = KINDS[options.topology]
         self.host = host_kind(options, run)
-        self.guests = []
+        self.guests, self.daemons = [], []
         self.unread = 0  # kernel logs that could not be read
 
     async def go(self):
@@ -88,8 +89,13 @@ class Session:
 
     async def _run_in_guests(self, guest_kernel):
         options = self.options
-        self.guests = [self.guest_kind(options, self.run_folder, self.host, n + 1, self.module_needs)
-                       for n in range(options.guests)]
+        if options.device:
+            self.daemons = [Daemon(options, self.run_folder, self.host, n + 1)
+                            for n in range(1 if options.one_daemon else options.guests)]
+        for n in range(options.guests):
+            daemon = self.daemons[n % len(self.daemons)] if self.daemons else None
+            self.guests.append(self.guest_kind(options, self.run_folder, self.host, n + 1, daemon,
+                                               self.module_needs))
         say(f"booting {len(self.guests)} guest(s): Linux {guest_kernel.release} "
             f"({self.host.accel})")
         await _all(guest.start() for guest in self.guests)
@@ -131,8 +137,7 @@ class Session:
 
     async def _host_script(self, script, what):
         env = {
-            "PARADICE_DAEMON_PIDS": " ".join(str(g.daemon.pid.result()) for g in self.guests
-                                             if g.daemon),
+            "PARADICE_DAEMON_PIDS": " ".join(str(daemon.pid) for daemon in self.daemons),
             "PARADICE_GUEST_PIDS": " ".join(str(g.vm_id) for g in self.guests),
             "PARADICE_RUN_DIR": self.host.sockets,
             "PARADICE_LOG_DIR": self.host.logs,
@@ -183,8 +188,8 @@ class Session:
         """Ends daemons and VMs, in the order that lets the daemons end in peace."""
         for guest in self.guests:
             await guest.stop_vm()
-        for guest in self.guests:
-            await guest.stop_daemon()
+        for daemon in self.daemons:
+            await daemon.stop()
         await stop_machine_commands()
 
 

@@ -35,18 +35,20 @@ class XenGuest(Guest):
             await super()._start_parts()
             return
         # There the daemon can find neither the guest by its name nor make its device.
-        await self.stop_daemon()
+        if self.daemon:
+            await self.daemon.stop()
         await self._boot()
         await self.host.outer.output(
             MAKE_DEVICE.format(guest=self._domain, driver=self.host.driver_domain, name=self.name),
             "making the guest's device")
-        await self._start_daemon()
+        if self.daemon:
+            await self.daemon.start()
 
-    def _daemon_transport(self):
+    def daemon_transport(self):
         domain = str(self._domain) if self.host.driver_domain else self.name
         # dom0 is PV
         pv = [] if self.options.xen_driver_domain == "pvh" else ["--allow-pv"]
-        return ["--vm", self.name, "--xen", domain, *pv], self.control
+        return ["--xen", domain, *pv], self.daemon.control
 
     async def _boot(self):
         options, host = self.options, self.host
@@ -57,7 +59,7 @@ class XenGuest(Guest):
         self._domain = await xendomain.create(host.outer, self.run_folder, self.place, settings,
                                               host.disks, host.append)
         self.boots += 1
-        await self._note_id("guest", self._domain)
+        await self._note_id(self._domain)
 
     async def stop_vm(self):
         vm = self.place.vm

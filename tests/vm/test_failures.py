@@ -53,6 +53,43 @@ def test_killed_worker(lab, tmp_path):
     assert "the VM lives" in run.output, "a new open works with the new worker"
 
 
+# in each guest
+WITHOUT_MANAGER = r"""
+exec 3</dev/zero-of-host
+head -c 4096 <&3 | wc -c
+touch /share/open-$PARADICE_GUEST
+for _ in $(seq 600); do [ -e /share/killed ] && break; sleep 0.1; done
+for what in before after; do
+	echo "$what: $(timeout 20 head -c 4096 <&3 | wc -c) of the old file"
+	[ $what = after ] || timeout 20 head -c 1 /dev/zero-of-host 2>&1
+done
+"""
+
+
+def test_killed_manager_of_two_guests(lab, tmp_path):
+    """Of both VMs open files go on and nothing new can be opened; the workers end with their VMs."""
+    share = tmp_path / "share"
+    run = lab([*LOCAL, "--guests", "2", "--one-daemon", "--host-script", f"""
+        for n in 1 2; do for _ in $(seq 600); do [ -e {share}/open-$n ] && break; sleep 0.1; done; done
+        ps -o pid= --ppid $PARADICE_DAEMON_PIDS >{share}/out/workers.out
+        kill -9 $PARADICE_DAEMON_PIDS
+        touch {share}/killed""",
+               "--host-after", f"""sleep 2
+        for p in $(cat {share}/out/workers.out); do
+            grep -qs '^State:.[^Z]' /proc/$p/status && echo $p
+        done >{share}/out/left.out; true"""],
+              [WITHOUT_MANAGER])
+    run.assert_ok()
+    assert len(run.text("workers").split()) == 2, "one daemon has both workers"
+    assert run.text("left") == "", "workers of VMs that are gone"
+    for guest in (1, 2):
+        for said in ("before: 4096 of the old file", "after: 4096 of the old file",
+                     "head: cannot open '/dev/zero-of-host' for reading: Input/output error"):
+            assert f"[{guest}] {said}\n" in run.output, run.output
+    words = "the manager has gone: open files go on, nothing new can be opened"
+    assert run.log("daemon-1.log").count(words) == 2
+
+
 def test_killed_guest_leaves_nothing(lab, tmp_path):
     out = tmp_path / "share" / "out"
     family = r"""family() {
