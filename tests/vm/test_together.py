@@ -6,7 +6,8 @@ from test_battery import TEST_DEVICES, assert_same
 
 
 def test_two_guests_on_one_device(lab):
-    run = lab(["--host-modules", "testdev", *TEST_DEVICES, "--guests", "2"],
+    """Both by one daemon."""
+    run = lab(["--host-modules", "testdev", *TEST_DEVICES, "--guests", "2", "--one-daemon"],
               ["OUT=/share/out/$PARADICE_GUEST /share/bin/battery shared"])
     run.assert_ok()
     for guest in ("1", "2"):
