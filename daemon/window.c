@@ -24,8 +24,9 @@ struct window {
 };
 
 /*
- * @lock is held over a request and its reply. @fd_lock is held for moments only, so that the main
- * thread can end a wait.
+ * @lock is held over a request and its reply, for which the VMM may have to wait for the main thread
+ * first: that one never takes it while a wait can go on. @fd_lock is held for moments only, so that the
+ * main thread can end a wait; @n is read without a lock.
  */
 struct windows {
 	struct worker *w;
@@ -36,7 +37,7 @@ struct windows {
 	bool settle;
 	atomic_bool running;
 	struct window list[PD_MAX_WINDOWS];
-	unsigned int n;
+	atomic_uint n;
 	_Atomic uint64_t ended_ms;
 };
 
@@ -295,10 +296,5 @@ bool windows_has(struct windows *ws, uint64_t map)
 
 unsigned int windows_count(struct windows *ws)
 {
-	unsigned int n;
-
-	pthread_mutex_lock(&ws->lock);
-	n = ws->n;
-	pthread_mutex_unlock(&ws->lock);
-	return n;
+	return ws->n;
 }

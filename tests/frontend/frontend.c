@@ -89,6 +89,11 @@ static void *backend_main(void *arg)
 	while (vhost_read(f->backend, &msg, fds, &nfds) == 1) {
 		uint64_t result = 0;
 
+		if (msg.head.request == VHOST_BACKEND_SHMEM_MAP && f->hold_maps) {
+			f->held_maps++;
+			while (f->hold_maps)
+				usleep(1000);
+		}
 		pthread_mutex_lock(&f->maps_lock);
 		switch (msg.head.request) {
 		case VHOST_BACKEND_SHMEM_MAP:

@@ -9,6 +9,7 @@
 #ifndef PARADICE_FRONTEND_H
 #define PARADICE_FRONTEND_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -105,6 +106,8 @@ struct fe_map {
 /**
  * struct fe - a connection
  * @refuse_maps: answer SHMEM_MAP with an error
+ * @hold_maps: do not answer it for now
+ * @held_maps: requests that were not answered at once
  * @maps: what is mapped by SHMEM_MAP
  */
 struct fe {
@@ -123,6 +126,8 @@ struct fe {
 	pthread_t backend_thread;
 	pthread_mutex_t maps_lock;
 	bool refuse_maps;
+	atomic_bool hold_maps;
+	atomic_uint held_maps;
 	struct fe_map maps[PD_MAX_WINDOWS + 8];
 	unsigned int nmaps;
 	unsigned int settles;

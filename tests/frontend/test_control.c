@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -74,6 +75,38 @@ static void test_with_a_vm(void **state)
 			     "import json, sys; vm, = json.load(sys.stdin)[\"vms\"];"
 			     "print(vm[\"name\"], vm[\"stats\"][\"bytes_read\"], len(vm[\"devices\"]))'"), 0);
 	assert_string_equal(said, "test 5000 6\n");
+}
+
+/* A worker whose VMM owes it an answer still has one for the administrator. */
+static void test_while_the_vmm_owes_an_answer(void **state)
+{
+	struct fixture *x = *state;
+	struct pd_req map = { .op = PD_OP_MMAP,
+			      .file = (uint64_t)fe_dev_open(&x->f, DEV_ZERO, O_RDWR),
+			      .mm = x->mm.id,
+			      .oflags = O_RDWR,
+			      .u.mmap = { .addr = 0x60000000, .len = PD_PAGE_SIZE, .prot = PROT_READ } };
+	struct pd_req window = { .op = PD_OP_WINDOW_MAP, .u.window = { .len = PD_PAGE_SIZE } };
+	struct fe_call c = { .mm = &x->mm };
+	struct fe_call w = { 0 };
+	int status;
+
+	fe_submit(&x->f, &c, x->mm.queue, &map, NULL, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
+	window.u.window.map = c.resp.u.map.map;
+	x->f.hold_maps = true;
+	fe_submit(&x->f, &w, PD_QUEUE_REQUEST, &window, NULL, NULL, NULL);
+	for (int i = 0; i < 2000 && !x->f.held_maps; i++)
+		usleep(1000);
+	status = ask(x->d.control, "mirrors");
+	/* so that a worker that waits can end */
+	x->f.hold_maps = false;
+	assert_int_equal(x->f.held_maps, 1);
+	assert_int_equal(status, 0);
+	line_ends("test  ", "  1        1      0        1");
+	assert_int_equal(fe_wait(&x->f, &w, 5000), 0);
+	assert_int_equal(ask(x->d.control, "mirrors"), 0);
+	line_ends("test  ", "  1        1      1        0");
 }
 
 static void test_without_a_vm(void **state)
@@ -232,6 +265,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_with_a_vm, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_while_the_vmm_owes_an_answer, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_without_a_vm, fixture_setup, fixture_teardown),
 		cmocka_unit_test(test_with_a_guest_of_xen),
 		cmocka_unit_test(test_several_daemons),
