@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ioctl_policy.h"
 
+#include <asm/ioctl.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@ static const struct ioctl_name names[] = {
 
 /* type and number; the rest is direction and the argument's size */
 #define SAME_COMMAND(a, b) ((((a) ^ (b)) & 0xffff) == 0)
+/* ... and direction: what reads has often the number of what writes. 32-bit programs' have the same. */
+#define SAME_BUT_SIZE(a, b) ((((a) ^ (b)) & ~IOCSIZE_MASK) == 0)
 
 static int compare(const void *key, const void *entry)
 {
@@ -62,7 +65,7 @@ bool ioctl_allowed(const struct ioctl_policy *p, uint32_t cmd, bool compat)
 	bool allowed = !p->allow.n;
 
 	for (uint32_t i = 0; i < p->allow.n && !allowed; i++)
-		allowed = compat ? SAME_COMMAND(p->allow.cmds[i], cmd) : p->allow.cmds[i] == cmd;
+		allowed = compat ? SAME_BUT_SIZE(p->allow.cmds[i], cmd) : p->allow.cmds[i] == cmd;
 	for (uint32_t i = 0; i < p->deny.n && allowed; i++)
 		allowed = !SAME_COMMAND(p->deny.cmds[i], cmd);
 	return allowed;

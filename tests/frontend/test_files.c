@@ -525,6 +525,35 @@ static void test_ioctls_by_list(void **state)
 	fixture_end(x);
 }
 
+static int64_t ioctl_of_32_bits(struct fixture *x, int64_t file, uint32_t cmd)
+{
+	struct pd_req req = { .op = PD_OP_IOCTL,
+			      .file = (uint64_t)file,
+			      .mm = x->mm.id,
+			      .oflags = O_RDWR,
+			      .u.ioctl = { .cmd = cmd, .flags = PD_IOCTL_COMPAT, .arg = PROG } };
+
+	return fe_call(&x->f, &x->mm, &req, NULL);
+}
+
+/* A 32-bit program's command may have another size than the one that is allowed, and no other direction. */
+static void test_ioctls_by_list_of_32_bit_programs(void **state)
+{
+	const char *const args[] = { "--device", "/dev/ptmx,as=/dev/few,allow-ioctl=TIOCGPTN", NULL };
+	struct fixture *x = fixture_begin(NULL, args);
+	int64_t few = fe_dev_open(&x->f, DEV_TUN + 1, O_RDWR | O_NOCTTY);
+
+	(void)state;
+	assert_true(few > 0);
+	/* what becomes of those is the driver's to say */
+	assert_int_not_equal(ioctl_of_32_bits(x, few, _IOR('T', 0x30, uint32_t)), -EPERM);
+	assert_int_not_equal(ioctl_of_32_bits(x, few, _IOR('T', 0x30, uint64_t)), -EPERM);
+	assert_int_equal(ioctl_of_32_bits(x, few, _IOW('T', 0x30, uint32_t)), -EPERM);
+	assert_int_equal(ioctl_of_32_bits(x, few, _IOWR('T', 0x30, uint32_t)), -EPERM);
+	assert_int_equal(ioctl_of_32_bits(x, few, _IO('T', 0x30)), -EPERM);
+	fixture_end(x);
+}
+
 static int64_t open_by(struct fixture *x, struct fe_mm *mm, uint32_t device, uint32_t oflags)
 {
 	struct pd_req req = {
@@ -731,6 +760,7 @@ int main(void)
 		TEST(test_sigio),
 		TEST(test_events_wait_for_buffers),
 		cmocka_unit_test(test_ioctls_by_list),
+		cmocka_unit_test(test_ioctls_by_list_of_32_bit_programs),
 		cmocka_unit_test(test_mirror_opens),
 		TEST(test_stream_or_position),
 		TEST(test_tun_makes_an_interface_of_the_hosts),
