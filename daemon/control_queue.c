@@ -37,7 +37,8 @@ static int hello(struct worker *w, const struct pd_req_hello *q)
 				     '?';
 	release[sizeof(q->release)] = '\0';
 	if (q->version != PD_VERSION) {
-		log_error(
+		log_limited(
+			LOG_ERROR,
 			"the guest (Linux %s) speaks protocol version %u, this daemon %d: install the same release of Paradice on both sides",
 			release, q->version, PD_VERSION);
 		return -EPROTO;
@@ -45,12 +46,12 @@ static int hello(struct worker *w, const struct pd_req_hello *q)
 	s = session_get(w);
 	if (s) {
 		session_put(s);
-		log_warning("a second HELLO without a reset");
+		log_limited(LOG_WARNING, "a second HELLO without a reset");
 		return -EBUSY;
 	}
 	err = session_begin(w);
 	if (!err)
-		log_info("guest: Linux %s, protocol %u", release, q->version);
+		log_limited(LOG_INFO, "guest: Linux %s, protocol %u", release, q->version);
 	return err;
 }
 

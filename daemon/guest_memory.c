@@ -86,7 +86,8 @@ static int judge(const struct guest_memory *g, const struct vhost_region *r, int
 	if (!S_ISREG(st->st_mode))
 		return 0;
 	if (fs.f_type == HUGETLBFS_MAGIC) {
-		log_error(
+		log_limited(
+			LOG_ERROR,
 			"the guest's memory is on hugetlbfs, which cannot be shared by single pages: start the VM with -object memory-backend-memfd,share=on,hugetlb=off (transparent huge pages serve as well)");
 		return -EINVAL;
 	}
@@ -98,7 +99,8 @@ static int judge(const struct guest_memory *g, const struct vhost_region *r, int
 	    r->gpa + r->size < r->gpa || r->uva + r->size < r->uva ||
 	    r->mmap_offset + r->size < r->size ||
 	    (uint64_t)st->st_size < r->mmap_offset + r->size) {
-		log_error(
+		log_limited(
+			LOG_ERROR,
 			"the VMM describes memory that its file does not have (0x%llx bytes at guest address 0x%llx)",
 			(unsigned long long)r->size, (unsigned long long)r->gpa);
 		return -EINVAL;
@@ -126,7 +128,7 @@ static int map_region(struct guest_memory *g, struct region *n, const struct vho
 			  (off_t)r->mmap_offset);
 
 	if (base == MAP_FAILED) {
-		log_error("cannot map the guest's memory: %m");
+		log_limited(LOG_ERROR, "cannot map the guest's memory: %m");
 		return -errno;
 	}
 	*n = (struct region){
@@ -170,7 +172,7 @@ int gmem_set_table(struct guest_memory *g, const struct vhost_memory *table, con
 		old = find_same(g, r, &st);
 		if (old) {
 			if (kept[old - g->regions]) {
-				log_error("the VMM names the same memory twice");
+				log_limited(LOG_ERROR, "the VMM names the same memory twice");
 				err = -EINVAL;
 				break;
 			}

@@ -39,7 +39,7 @@ void log_limited_line(struct log_limit *limit, enum log_level level, const char 
 #define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 
-/* For what a guest or a VMM can make happen as often as it likes. */
+/* For what a guest, a VMM or a worker can make happen as often as it likes. */
 #define log_limited(level, ...)                                                         \
 	do {                                                                            \
 		static struct log_limit limit_ = { .lock = PTHREAD_MUTEX_INITIALIZER }; \

@@ -88,8 +88,9 @@ static int reserve_locked(struct mirror *m, const struct pd_range *ranges, unsig
 	/* a page that may still be there must not be used any more */
 	if (ret) {
 		if (!atomic_load(&m->dead))
-			log_error("mirror of %s: pages cannot be taken back (%s), it is ended",
-				  m->name, strerror(-ret));
+			log_limited(LOG_ERROR,
+				    "mirror of %s: pages cannot be taken back (%s), it is ended",
+				    m->name, strerror(-ret));
 		mirror_kill(m);
 		return -EIO;
 	}
@@ -238,8 +239,9 @@ static int region_fd(struct mirror *m, const struct guest_extent *e)
 		return -ENOSPC;
 	ret = send_region(m, e);
 	if (ret) {
-		log_error("mirror of %s: guest memory cannot be handed over (%s), it is ended",
-			  m->name, strerror(-ret));
+		log_limited(LOG_ERROR,
+			    "mirror of %s: guest memory cannot be handed over (%s), it is ended",
+			    m->name, strerror(-ret));
 		mirror_kill(m);
 		return -EIO;
 	}

@@ -117,7 +117,8 @@ static void look(struct mirror *m)
 	}
 	if (waitid(P_PIDFD, m->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid ||
 	    (m->mapper_pidfd >= 0 && syscall(SYS_pidfd_send_signal, m->mapper_pidfd, 0, NULL, 0))) {
-		log_error("mirror of %s has ended unexpectedly; its files give EIO", m->name);
+		log_limited(LOG_ERROR, "mirror of %s has ended unexpectedly; its files give EIO",
+			    m->name);
 		mirror_kill(m);
 		watch_no_more(m);
 		if (pool->env.died)

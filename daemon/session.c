@@ -322,7 +322,7 @@ void session_end(struct worker *w)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	if (pthread_create(&thread, &attr, end_main, s)) {
-		log_error("out of threads while a session ends");
+		log_limited(LOG_ERROR, "out of threads while a session ends");
 		end_main(s);
 	}
 	pthread_attr_destroy(&attr);

@@ -104,7 +104,7 @@ static int set_mem_table(struct worker *w, const struct vhost_memory *t, const i
 	for (unsigned int i = 0; i < NUM_QUEUES; i++) {
 		/* their places may have changed */
 		if (!err && w->vq[i].desc && resolve(w, &w->vq[i]))
-			log_error("queue %u is not in the guest's memory any more", i);
+			log_limited(LOG_ERROR, "queue %u is not in the guest's memory any more", i);
 		pthread_mutex_unlock(&w->vq[i].lock);
 	}
 	if (!err && !gmem_present(w->mem)) {
@@ -127,8 +127,8 @@ static int set_vring_addr(struct worker *w, struct virtqueue *q, const struct vh
 	err = resolve(w, q);
 	pthread_mutex_unlock(&q->lock);
 	if (err)
-		log_error("queue %u is not in the shared memory of the guest%s", q->index,
-			  gmem_present(w->mem) ? "" : " (share=on is missing)");
+		log_limited(LOG_ERROR, "queue %u is not in the shared memory of the guest%s", q->index,
+			    gmem_present(w->mem) ? "" : " (share=on is missing)");
 	else
 		look_at(w, q);
 	return err;
@@ -196,8 +196,9 @@ static void set_kick(struct worker *w, struct virtqueue *q, int fd)
 		close(old);
 	pthread_mutex_unlock(&q->lock);
 	if (fd < 0)
-		log_error("queue %u: the VMM gives no kick descriptor; polling is not supported",
-			  q->index);
+		log_limited(LOG_ERROR,
+			    "queue %u: the VMM gives no kick descriptor; polling is not supported",
+			    q->index);
 	look_at(w, q);
 }
 
@@ -258,8 +259,8 @@ static struct virtqueue *queue(struct worker *w, uint32_t request, uint32_t inde
 {
 	if (index < NUM_QUEUES)
 		return &w->vq[index];
-	log_error("the VMM's message %u is about queue %u; there are %u", request, index,
-		  NUM_QUEUES);
+	log_limited(LOG_ERROR, "the VMM's message %u is about queue %u; there are %u", request, index,
+		    NUM_QUEUES);
 	return NULL;
 }
 

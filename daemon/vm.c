@@ -460,8 +460,8 @@ bool vm_channel(struct vm *vm, const struct host *host,
 
 	if (n <= 0) {
 		if (n < 0 && n != -EAGAIN)
-			log_error("VM '%s': the worker's channel: %s", vm->o->name,
-				  strerror((int)-n));
+			log_limited(LOG_ERROR, "VM '%s': the worker's channel: %s", vm->o->name,
+				    strerror((int)-n));
 		return false;
 	}
 	if (msg.type == CHANNEL_KEEP && vm->keep) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -192,6 +193,41 @@ static void test_version_mismatch(void **state)
 	fixture_end(x);
 }
 
+/* Lines of the daemon's log that hold @text. */
+static unsigned int lines(const struct fixture *x, const char *text)
+{
+	unsigned int n = 0;
+	char line[1024];
+	FILE *f = fopen(x->d.log, "re");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, text) != NULL;
+	fclose(f);
+	return n;
+}
+
+/* What a guest can say as often as it likes does not fill the host's log. */
+static void test_hellos_without_end(void **state)
+{
+	struct fixture *x = *state;
+	struct vhost_vring_state s = { .index = 66, .num = 16 };
+
+	for (int i = 0; i < 60; i++) {
+		struct pd_req hello = { .op = PD_OP_HELLO, .u.hello = { .version = PD_VERSION + i % 2 } };
+		struct fe_call c = { 0 };
+
+		assert_int_equal(fe_control(&x->f, &hello, &c), i % 2 ? -EPROTO : -EBUSY);
+		assert_int_equal(fe_message(&x->f, VHOST_SET_VRING_NUM, &s, sizeof(s), NULL, 0, NULL), 1);
+	}
+	/* all of them have been logged before this is */
+	assert_int_equal(fe_message(&x->f, 999, NULL, 0, NULL, 0, NULL), 1);
+	assert_true(fe_daemon_logged(&x->d, "sends message 999", 1000));
+	assert_in_range(lines(x, "a second HELLO"), 1, 10);
+	assert_in_range(lines(x, "speaks protocol version"), 1, 10);
+	assert_in_range(lines(x, "is about queue 66"), 1, 10);
+}
+
 static void test_not_vhost_user(void **state)
 {
 	struct fixture *x = *state;
@@ -262,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_no_shared_memory),
 		cmocka_unit_test(test_private_memory),
 		cmocka_unit_test(test_version_mismatch),
+		TEST(test_hellos_without_end),
 		TEST(test_not_vhost_user),
 		TEST(test_device_gone_and_back),
 	};
