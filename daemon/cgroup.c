@@ -170,8 +170,14 @@ void cgroup_enter(const char *vm, uint64_t memory_max, uint64_t tasks_max, pid_t
 	if (dir < 0) {
 		err = err ? err : -errno;
 	} else {
-		err = memory_max && !WEAK(MEMORY) ? put_number(dir, "memory.max", memory_max) :
-						    put(dir, "memory.max", "max");
+		bool bounded = memory_max && !WEAK(MEMORY);
+
+		err = bounded ? put_number(dir, "memory.max", memory_max) : put(dir, "memory.max", "max");
+		/* nor may it take the host's swap instead; without swap there is no such file */
+		if (!err) {
+			err = put(dir, "memory.swap.max", bounded ? "0" : "max");
+			err = err == -ENOENT ? 0 : err;
+		}
 		if (!err)
 			err = put_number(dir, "pids.max", tasks_max);
 		/* a worker without its mirrors, or the other way round, is of no use */
