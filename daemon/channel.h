@@ -36,7 +36,7 @@
  * @CHANNEL_DEVICE: to the worker: a device is there: @device, at table position @index
  * @CHANNEL_DEVICE_GONE: to the worker: the device with id @device_id is gone
  * @CHANNEL_OPEN: to the manager: open @device_id with @oflags, or with @in_mirror let a mirror do
- *	so; @id names the answer
+ *	so, where the device is one that mirrors open; @id names the answer
  * @CHANNEL_CLOSED: to the manager: a file of exclusive device @device_id is closed, or was not
  *	opened after all; once for each CHANNEL_OPENED with a @device_id
  * @CHANNEL_OPEN_CANCEL: to the manager: interrupt opening @id

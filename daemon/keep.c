@@ -8,6 +8,7 @@
 
 #include "channel.h"
 #include "vm_state.h"
+#include "weak.h"
 
 struct kept {
 	struct vhost_message *msg;
@@ -78,6 +79,22 @@ bool keep_wants(uint32_t request)
 	return request == VHOST_GET_VRING_BASE;
 }
 
+/* How many descriptors belong to a message: what more comes with it only fills our table. */
+static unsigned int descriptors(uint32_t request)
+{
+	switch (request) {
+	case VHOST_SET_MEM_TABLE:
+		return VHOST_MAX_REGIONS;
+	case VHOST_SET_BACKEND_REQ_FD:
+	case VHOST_XEN_GRANTS:
+	case VHOST_SET_VRING_CALL:
+	case VHOST_SET_VRING_KICK:
+		return 1;
+	default:
+		return WEAK(KEEP) ? CHANNEL_MAX_FDS : 0;
+	}
+}
+
 static struct kept *place(struct keep *k, const struct vhost_message *msg)
 {
 	uint32_t q = ring_index(msg);
@@ -99,7 +116,10 @@ static struct kept *place(struct keep *k, const struct vhost_message *msg)
 void keep_store(struct keep *k, const struct vhost_message *msg, int *fds, unsigned int nfds)
 {
 	struct kept *e = place(k, msg);
+	unsigned int most = descriptors(msg->head.request);
 
+	while (nfds > most)
+		close(fds[--nfds]);
 	if (e && msg->head.size <= sizeof(msg->u)) {
 		forget(e);
 		e->msg = calloc(1, sizeof(*e->msg));

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -173,6 +174,18 @@ static int loop(const struct options *o, int signals, struct hotplug *hotplug, i
 	return status;
 }
 
+/* Openings under way and what is kept for workers, of all VMs: the usual soft limit was made for select(). */
+static void raise_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur == r.rlim_max)
+		return;
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r))
+		log_debug("keeps its limit of open files: %m");
+}
+
 int manager_run(const struct options *o)
 {
 	struct hotplug *hotplug = NULL;
@@ -206,6 +219,7 @@ int manager_run(const struct options *o)
 	else if (!confine_possible())
 		log_warning(
 			"started without CAP_SYS_ADMIN: guests' calls run among the daemon's own processes, files and networks");
+	raise_limit();
 	nodes_setup();
 	if (cgroups_setup(o->cgroup))
 		return 1;

@@ -7,9 +7,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "channel.h"
+#include "log.h"
 #include "policy.h"
 
 /* of one VM at once */
@@ -17,6 +19,8 @@
 /* Without SA_RESTART and with a handler, it makes a blocked open return. */
 #define INTERRUPT SIGUSR1
 #define ERESTARTSYS_CODE (-512)
+/* A worker that does not read for so long is stuck for good. */
+#define ANSWER_MS 10000
 
 struct opening {
 	struct opening *next;
@@ -29,6 +33,7 @@ struct opening {
 	pthread_t thread;
 	bool cancelled;
 	bool forgotten; /* nobody waits for the answer */
+	bool opened; /* by now the driver has said yes or no */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -53,22 +58,29 @@ int opener_setup(void)
 }
 
 /* @result: a descriptor, which is used up, or a negative errno */
-static void answer(int channel, uint32_t id, uint32_t claim, int result)
+static void answer(const struct opening *o, int result)
 {
 	struct channel_msg msg;
+	int err = 0;
 
 	memset(&msg, 0, CHANNEL_HEAD);
-	msg.id = id;
-	/* A worker that does not read for ten seconds loses the file; it is stuck for good. */
+	msg.id = o->id;
 	if (result >= 0) {
 		msg.type = CHANNEL_FILE;
-		channel_send(channel, &msg, CHANNEL_HEAD, &result, 1, 10000);
+		err = channel_send(o->channel, &msg, CHANNEL_HEAD, &result, 1, ANSWER_MS);
 		close(result);
 	}
 	msg.type = CHANNEL_OPENED;
-	msg.device_id = claim;
+	msg.device_id = o->claim;
 	msg.result = result < 0 ? result : 0;
-	channel_send(channel, &msg, CHANNEL_HEAD, NULL, 0, 10000);
+	if (err != -EAGAIN)
+		err = channel_send(o->channel, &msg, CHANNEL_HEAD, NULL, 0, ANSWER_MS);
+	if (err != -EAGAIN)
+		return;
+	log_limited(LOG_ERROR, "%s: the worker that asked for it does not take it; it is ended",
+		    o->device.path);
+	/* for the manager the same as if it had hung up */
+	shutdown(o->channel, SHUT_RDWR);
 }
 
 static void free_opening(struct opening *o)
@@ -97,22 +109,26 @@ static void *open_thread(void *arg)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
 	pthread_mutex_lock(&lock);
-	for (struct opening **at = &openings; *at; at = &(*at)->next)
-		if (*at == o) {
-			*at = o->next;
-			break;
-		}
 	forgotten = o->forgotten;
 	cancelled = o->cancelled;
+	o->opened = true;
 	pthread_mutex_unlock(&lock);
 
 	/* The driver said "restart me after the signal"; libc shows that as EINTR. */
 	if (fd == -EINTR && cancelled)
 		fd = ERESTARTSYS_CODE;
 	if (!forgotten)
-		answer(o->channel, o->id, o->claim, fd);
+		answer(o, fd);
 	else if (fd >= 0)
 		close(fd);
+	/* it counts until its answer is under way */
+	pthread_mutex_lock(&lock);
+	for (struct opening **at = &openings; *at; at = &(*at)->next)
+		if (*at == o) {
+			*at = o->next;
+			break;
+		}
+	pthread_mutex_unlock(&lock);
 	free_opening(o);
 	return NULL;
 }
@@ -128,23 +144,19 @@ static unsigned int count(const void *owner)
 	return n;
 }
 
-void opener_start(const void *owner, int channel, uint32_t id, const struct device_option *device,
-		  uint32_t oflags, uint32_t claim)
+int opener_start(const void *owner, int channel, uint32_t id, const struct device_option *device,
+		 uint32_t oflags, uint32_t claim)
 {
 	struct opening *o;
 	pthread_attr_t attr;
 	pthread_t thread;
 	int err;
 
-	if (count(owner) >= MAX_OPENINGS) {
-		answer(channel, id, claim, -EBUSY);
-		return;
-	}
+	if (count(owner) >= MAX_OPENINGS)
+		return -EBUSY;
 	o = calloc(1, sizeof(*o));
-	if (!o) {
-		answer(channel, id, claim, -ENOMEM);
-		return;
-	}
+	if (!o)
+		return -ENOMEM;
 	o->owner = owner;
 	o->id = id;
 	o->claim = claim;
@@ -154,9 +166,8 @@ void opener_start(const void *owner, int channel, uint32_t id, const struct devi
 	o->device.name = NULL;
 	o->channel = fcntl(channel, F_DUPFD_CLOEXEC, 0);
 	if (!o->device.path || o->channel < 0) {
-		answer(channel, id, claim, -ENOMEM);
 		free_opening(o);
-		return;
+		return -ENOMEM;
 	}
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -170,10 +181,9 @@ void opener_start(const void *owner, int channel, uint32_t id, const struct devi
 	}
 	pthread_mutex_unlock(&lock);
 	pthread_attr_destroy(&attr);
-	if (err) {
-		answer(channel, id, claim, -EAGAIN);
+	if (err)
 		free_opening(o);
-	}
+	return err ? -EAGAIN : 0;
 }
 
 static void cancel(const void *owner, uint32_t id, bool all)
@@ -184,7 +194,8 @@ static void cancel(const void *owner, uint32_t id, bool all)
 			continue;
 		o->cancelled = true;
 		o->forgotten |= all;
-		pthread_kill(o->thread, INTERRUPT);
+		if (!o->opened)
+			pthread_kill(o->thread, INTERRUPT);
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -206,7 +217,7 @@ bool opener_tick(void)
 	/* A signal that came just before the driver began to wait was in vain. */
 	pthread_mutex_lock(&lock);
 	for (struct opening *o = openings; o; o = o->next)
-		if (o->cancelled) {
+		if (o->cancelled && !o->opened) {
 			pthread_kill(o->thread, INTERRUPT);
 			again = true;
 		}

@@ -21,10 +21,11 @@ int opener_setup(void);
  * @id: the worker's name for this opening
  * @claim: comes back with the answer, as its device_id
  *
- * Errors, including too many openings at once, are answered on @channel, too.
+ * Return: 0, and what the driver says is answered on @channel; or a negative errno, which the caller is to
+ * answer (-EBUSY: too many openings at once).
  */
-void opener_start(const void *owner, int channel, uint32_t id, const struct device_option *device,
-		  uint32_t oflags, uint32_t claim);
+int opener_start(const void *owner, int channel, uint32_t id, const struct device_option *device,
+		 uint32_t oflags, uint32_t claim);
 
 /* Interrupts opening @id of @owner, or all of its openings and their answers. */
 void opener_cancel(const void *owner, uint32_t id);

@@ -65,6 +65,14 @@ static int listen_for(struct vm *vm)
 	return 0;
 }
 
+/* What the manager itself must know of a device that is there. */
+static void note_device(struct vm_device *d, const struct device_info *info)
+{
+	d->id = next_device_id++;
+	d->rdev = makedev(info->wire.major, info->wire.minor);
+	d->by_mirror = info->wire.flags & PD_DEVICE_OPEN_MM;
+}
+
 int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
 {
 	char why[256];
@@ -102,8 +110,7 @@ int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
 			return -1;
 		}
 		vm->devices[i].o = &o->devices[i];
-		vm->devices[i].id = next_device_id++;
-		vm->devices[i].rdev = makedev(info.wire.major, info.wire.minor);
+		note_device(&vm->devices[i], &info);
 	}
 	return listen_for(vm);
 }
@@ -129,8 +136,27 @@ static uint64_t keep_caps(const struct vm_option *o)
 	return mask;
 }
 
+static void end_worker(const struct vm *vm)
+{
+	syscall(SYS_pidfd_send_signal, vm->pidfd, SIGKILL, NULL, 0);
+}
+
+/* How long to wait for a worker that serves its VM: the others wait with us. */
+#define WAIT_MS (WEAK(WAITING) ? 1000 : 0)
+
+/* Of what channel_send() returned then. There is room for all that a worker which reads may have asked for. */
+static void told(struct vm *vm, int err)
+{
+	if (err != -EAGAIN || vm->deaf || WEAK(WAITING))
+		return;
+	log_error("VM '%s': the worker does not read what it is told; it is ended", vm->o->name);
+	vm->deaf = true;
+	end_worker(vm);
+}
+
 /* What the guest may show of it; that it cannot, or need not, is no reason to do without it. */
-static int send_identity(struct vm *vm, unsigned int index, const struct device_info *info)
+static int send_identity(struct vm *vm, unsigned int index, const struct device_info *info,
+			 int wait_ms)
 {
 	static struct channel_msg msg;
 	dev_t rdev = makedev(info->wire.major, info->wire.minor);
@@ -141,13 +167,14 @@ static int send_identity(struct vm *vm, unsigned int index, const struct device_
 	msg.index = index;
 	msg.device_id = vm->devices[index].id;
 	len = identity_snapshot(rdev, vm->devices[index].o->name, msg.u.bytes, sizeof(msg.u.bytes));
-	return len ? channel_send(vm->channel, &msg, CHANNEL_HEAD + len, NULL, 0, 1000) : 0;
+	return len ? channel_send(vm->channel, &msg, CHANNEL_HEAD + len, NULL, 0, wait_ms) : 0;
 }
 
-static int send_device(struct vm *vm, unsigned int index, const struct device_info *info)
+static int send_device(struct vm *vm, unsigned int index, const struct device_info *info,
+		       int wait_ms)
 {
 	struct channel_msg msg;
-	int err = send_identity(vm, index, info);
+	int err = send_identity(vm, index, info, wait_ms);
 
 	if (err)
 		return err;
@@ -157,9 +184,10 @@ static int send_device(struct vm *vm, unsigned int index, const struct device_in
 	msg.device_id = vm->devices[index].id;
 	msg.u.device = *info;
 	msg.u.device.wire.id = msg.device_id;
-	return channel_send(vm->channel, &msg, CHANNEL_HEAD + sizeof(*info), NULL, 0, 1000);
+	return channel_send(vm->channel, &msg, CHANNEL_HEAD + sizeof(*info), NULL, 0, wait_ms);
 }
 
+/* Waits for the worker, which does nothing but read yet, and knows no guest. */
 static int send_start(struct vm *vm, const struct host *host)
 {
 	int fds[4] = { vm->conn, host->program, vm->state, host->uffd };
@@ -177,7 +205,7 @@ static int send_start(struct vm *vm, const struct host *host)
 			vm->devices[i].id = 0;
 			continue;
 		}
-		err = send_device(vm, i, &info);
+		err = send_device(vm, i, &info, 1000);
 		if (err)
 			return err;
 	}
@@ -248,14 +276,16 @@ static uint64_t tasks_max(const struct vm_option *o)
 static int start_worker(struct vm *vm, const struct host *host)
 {
 	char title[VM_NAME_MAX + 32];
-	int size = 1 << 20;
+	/* what it may have asked for at once, all answered before it reads */
+	int size = (1 << 20) + 1024 * (int)vm->o->max_inflight;
 	int sv[2];
 	pid_t pid;
 	int err;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
 		return -errno;
-	setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (setsockopt(sv[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+		setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	fcntl(sv[0], F_SETFL, O_NONBLOCK);
 	snprintf(title, sizeof(title), "paradiced: worker %s", vm->o->name);
@@ -269,6 +299,7 @@ static int start_worker(struct vm *vm, const struct host *host)
 	if (pid == 0)
 		exec_worker(sv[1], title);
 	close(sv[1]);
+	vm->deaf = false;
 	vm->worker = pid;
 	vm->channel = sv[0];
 	/* it does nothing before the first message */
@@ -397,15 +428,16 @@ static bool claimable(const struct host *host, const struct vm_device *d)
 	return false;
 }
 
-static void open_refused(struct vm *vm, uint32_t id, int result)
+static void open_refused(struct vm *vm, uint32_t id, uint32_t claim, int result)
 {
 	struct channel_msg msg;
 
 	memset(&msg, 0, CHANNEL_HEAD);
 	msg.type = CHANNEL_OPENED;
 	msg.id = id;
+	msg.device_id = claim;
 	msg.result = result;
-	channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 0);
+	told(vm, channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, WAIT_MS));
 }
 
 /* Lets a mirror open it. */
@@ -421,7 +453,7 @@ static void open_granted(struct vm *vm, uint32_t id, uint32_t claim,
 	msg.device_id = claim;
 	msg.result = node < 0 ? node : 0;
 	msg.in_mirror = true;
-	channel_send(vm->channel, &msg, CHANNEL_HEAD, &node, node >= 0 ? 1 : 0, 1000);
+	told(vm, channel_send(vm->channel, &msg, CHANNEL_HEAD, &node, node >= 0 ? 1 : 0, WAIT_MS));
 	if (node >= 0)
 		close(node);
 }
@@ -430,9 +462,10 @@ static void open_device(struct vm *vm, const struct host *host, const struct cha
 {
 	struct vm_device *d = device_by_id(vm, msg->device_id);
 	bool claim;
+	int err;
 
 	if (!d) {
-		open_refused(vm, msg->id, -ENODEV);
+		open_refused(vm, msg->id, 0, -ENODEV);
 		return;
 	}
 	claim = claimable(host, d);
@@ -440,14 +473,18 @@ static void open_device(struct vm *vm, const struct host *host, const struct cha
 		log_limited(LOG_WARNING,
 			    "VM '%s': open of %s refused (EBUSY): another VM has it, exclusively",
 			    vm->o->name, d->o->path);
-		open_refused(vm, msg->id, -EBUSY);
+		open_refused(vm, msg->id, 0, -EBUSY);
 		return;
 	}
 	d->claims += claim;
-	if (msg->in_mirror && nodes_possible())
+	/* whether it is to be in a mirror is the worker's word; whether it may be is not */
+	if (msg->in_mirror && (d->by_mirror || WEAK(OPENERS)) && nodes_possible()) {
 		open_granted(vm, msg->id, claim ? d->id : 0, d->o, msg->oflags);
-	else
-		opener_start(vm, vm->channel, msg->id, d->o, msg->oflags, claim ? d->id : 0);
+		return;
+	}
+	err = opener_start(vm, vm->channel, msg->id, d->o, msg->oflags, claim ? d->id : 0);
+	if (err)
+		open_refused(vm, msg->id, claim ? d->id : 0, err);
 }
 
 bool vm_channel(struct vm *vm, const struct host *host,
@@ -462,6 +499,12 @@ bool vm_channel(struct vm *vm, const struct host *host,
 		if (n < 0 && n != -EAGAIN)
 			log_limited(LOG_ERROR, "VM '%s': the worker's channel: %s", vm->o->name,
 				    strerror((int)-n));
+		/* it closes its channel when it ends; else nobody would hear it any more */
+		if (!n) {
+			end_worker(vm);
+			close(vm->channel);
+			vm->channel = -1;
+		}
 		return false;
 	}
 	if (msg.type == CHANNEL_KEEP && vm->keep) {
@@ -579,7 +622,8 @@ void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping)
 			  WEXITSTATUS(status));
 	else
 		log_info("VM '%s': gone", vm->o->name);
-	close(vm->channel);
+	if (vm->channel >= 0)
+		close(vm->channel);
 	close(vm->pidfd);
 	vm->channel = vm->pidfd = -1;
 	vm->worker = 0;
@@ -608,12 +652,11 @@ void vm_device_changed(struct vm *vm, const char *node, bool present)
 				log_warning("VM '%s': %s", vm->o->name, why);
 				continue;
 			}
-			d->id = next_device_id++;
-			d->rdev = makedev(info.wire.major, info.wire.minor);
+			note_device(d, &info);
 			d->claims = 0;
 			log_info("VM '%s': %s is there", vm->o->name, node);
 			if (vm->channel >= 0)
-				send_device(vm, i, &info);
+				told(vm, send_device(vm, i, &info, WAIT_MS));
 			continue;
 		}
 		log_info("VM '%s': %s is gone", vm->o->name, node);
@@ -622,7 +665,7 @@ void vm_device_changed(struct vm *vm, const char *node, bool present)
 		msg.device_id = d->id;
 		d->id = 0;
 		if (vm->channel >= 0)
-			channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 0);
+			told(vm, channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, WAIT_MS));
 	}
 }
 
@@ -630,10 +673,10 @@ bool vm_ask_stats(struct vm *vm, uint32_t id)
 {
 	struct channel_msg msg;
 
-	if (!vm->worker)
+	if (vm->channel < 0)
 		return false;
 	memset(&msg, 0, CHANNEL_HEAD);
 	msg.type = CHANNEL_STATS_ASK;
 	msg.id = id;
-	return !channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 100);
+	return !channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, 0);
 }

@@ -17,12 +17,14 @@ struct keep;
  * @o: as the administrator gave it
  * @id: what guests call it; 0 while it is not there
  * @rdev: its number
+ * @by_mirror: mirrors open it, and nobody else may ask for its node
  * @claims: when it is exclusive: openings of the VM's, under way and done
  */
 struct vm_device {
 	const struct device_option *o;
 	uint32_t id;
 	dev_t rdev;
+	bool by_mirror;
 	unsigned int claims;
 };
 
@@ -33,8 +35,9 @@ struct vm_device {
  * @adapter: then: the process that has them
  * @worker: process id of the worker, 0 without one
  * @pidfd: descriptor of it
- * @channel: to it
+ * @channel: to it; -1 without one, and when it has closed it
  * @devices: one per option
+ * @deaf: it is being ended, since it does not read
  * @ended: a worker has ended, so --once may end the daemon
  * @waiting_logged: it was said that a second VMM waits
  * @stats: the newest text of counts, or NULL
@@ -54,6 +57,7 @@ struct vm {
 	uid_t uid;
 	gid_t gid;
 	struct vm_device *devices;
+	bool deaf;
 	bool ended;
 	bool waiting_logged;
 	char *stats;

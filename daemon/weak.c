@@ -9,11 +9,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "log.h"
 #include "mirror_private.h"
+#include "worker.h"
+#include "worker_private.h"
 
 #define FILE_OF_THE_HOSTS "/etc/passwd"
 /* that no request and no file has */
@@ -31,6 +34,8 @@ static const char *const names[] = {
 	[WEAK_CALLS] = "calls",		[WEAK_CAPS] = "caps",
 	[WEAK_PIDS] = "pids",		[WEAK_MIRROR] = "mirror",
 	[WEAK_MEMORY] = "memory",	[WEAK_NODES] = "nodes",
+	[WEAK_WAITING] = "waiting",	[WEAK_KEEP] = "keep",
+	[WEAK_OPENERS] = "openers",
 };
 
 void weak_read(void)
@@ -125,6 +130,71 @@ static int64_t by_mirror(int channel, struct mirror_pool *pool, uint32_t which, 
 	return ret;
 }
 
+/* the worker ends after some seconds, if nobody ends it */
+static void __attribute__((noreturn)) deaf(uint32_t device)
+{
+	struct channel_msg msg = { .type = CHANNEL_OPEN, .device_id = device, .in_mirror = true };
+	struct timespec begin, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		channel_send(WORKER_CHANNEL, &msg, CHANNEL_HEAD, NULL, 0, 10);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - begin.tv_sec < 4);
+	_exit(0);
+}
+
+static int64_t have_kept(void)
+{
+	static const uint32_t requests[] = { VHOST_SET_VRING_NUM, VHOST_SET_VRING_BASE,
+					     VHOST_SET_VRING_ADDR, VHOST_SET_VRING_ENABLE };
+	static struct channel_msg msg;
+	struct timespec t = { .tv_nsec = 1000000 };
+	int fds[CHANNEL_MAX_FDS];
+	int64_t ret = 0;
+
+	for (unsigned int i = 0; i < CHANNEL_MAX_FDS; i++)
+		fds[i] = WORKER_CHANNEL;
+	msg.type = CHANNEL_KEEP;
+	for (uint32_t i = 0; i < 4 * NUM_QUEUES && !ret; i++) {
+		msg.u.vhost.head.request = requests[i % 4];
+		msg.u.vhost.u.state.index = i / 4;
+		/* the kernel's limit of those under way, too, makes it slower only */
+		do {
+			ret = channel_send(WORKER_CHANNEL, &msg, CHANNEL_HEAD + sizeof(msg.u.vhost),
+					   fds, CHANNEL_MAX_FDS, -1);
+			nanosleep(&t, NULL);
+		} while (ret == -ETOOMANYREFS);
+	}
+	return ret;
+}
+
+/* 0 when it is got; nobody else reads the channel meanwhile */
+static int64_t ask_for_node(uint32_t device)
+{
+	static struct channel_msg msg;
+	int fds[CHANNEL_MAX_FDS];
+	int64_t ret;
+
+	msg.type = CHANNEL_OPEN;
+	msg.id = NOBODYS_ID;
+	msg.device_id = device;
+	msg.in_mirror = true;
+	msg.oflags = O_RDWR;
+	ret = channel_send(WORKER_CHANNEL, &msg, CHANNEL_HEAD, NULL, 0, -1);
+	while (!ret) {
+		ssize_t n = channel_recv(WORKER_CHANNEL, &msg, fds);
+
+		if (n <= 0)
+			return n ? n : -EPIPE;
+		for (unsigned int i = 0; i < CHANNEL_MAX_FDS && fds[i] >= 0; i++)
+			close(fds[i]);
+		if (msg.type == CHANNEL_OPENED && msg.id == NOBODYS_ID)
+			return msg.result ? msg.result : msg.in_mirror ? 0 : -ENXIO;
+	}
+	return ret;
+}
+
 int64_t weak_attack(int channel, struct mirror_pool *pool, uint32_t which, uint32_t number)
 {
 	int64_t ret = -ENOSYS;
@@ -146,6 +216,12 @@ int64_t weak_attack(int channel, struct mirror_pool *pool, uint32_t which, uint3
 	case ATTACK_MIRROR_OPEN:
 	case ATTACK_NODE:
 		return by_mirror(channel, pool, which, number);
+	case ATTACK_DEAF:
+		deaf(number);
+	case ATTACK_KEEP:
+		return have_kept();
+	case ATTACK_ASK:
+		return ask_for_node(number);
 	default:
 		break;
 	}

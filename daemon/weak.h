@@ -28,6 +28,9 @@ enum weakness {
 	WEAK_MIRROR, /* the mirror's system call filter */
 	WEAK_MEMORY, /* --memory-max (tests/vm/test_host_limits.py) */
 	WEAK_NODES, /* a read-only device's node is for reading only */
+	WEAK_WAITING, /* the manager waits for no worker */
+	WEAK_KEEP, /* what is kept for another worker has the descriptors that belong to it, and no more */
+	WEAK_OPENERS, /* nodes are given of devices that mirrors open, and of no others */
 };
 
 struct mirror_pool;
@@ -75,6 +78,9 @@ enum attack {
 	ATTACK_MIRROR, /* makes a mirror make a call that no operation needs */
 	ATTACK_MIRROR_OPEN, /* makes a mirror open a file of the host's by its path */
 	ATTACK_NODE, /* asks for device @number for reading, and makes a mirror open its node for writing, too */
+	ATTACK_DEAF, /* asks for device @number again and again, and reads no answer */
+	ATTACK_KEEP, /* has descriptors kept for another worker */
+	ATTACK_ASK, /* asks for the node of device @number */
 };
 
 #endif

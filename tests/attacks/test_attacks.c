@@ -4,6 +4,7 @@
  * where it must fail and another VM of the same daemon must be served as before; and against a daemon that
  * leaves out one defence, where it must succeed: else the first run would show nothing.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_ring.h>
@@ -13,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../frontend/fixture.h"
@@ -20,7 +22,7 @@
 #include "../../daemon/vhost_io.h"
 #include "../../daemon/weak.h"
 
-enum { DEV_FEW = DEV_TUN + 1, DEV_ALONE, DEV_OWN_RO, OTHER_FULL, OTHER_ZERO };
+enum { DEV_FEW = DEV_TUN + 1, DEV_ALONE, DEV_OWN_RO, DEV_OWN, OTHER_FULL, OTHER_ZERO };
 
 /* A daemon with the VM that attacks, and the one that is to be unharmed. */
 struct scene {
@@ -206,6 +208,51 @@ static bool opens_a_readonly_node_for_writing(struct scene *s)
 	return ret == 0;
 }
 
+/* ... so that the manager waits for it, and nobody else is served */
+static bool does_not_read(struct scene *s)
+{
+	struct vhost_message msg = {
+		.head = { VHOST_TEST_ATTACK, VHOST_VERSION, sizeof(msg.u.state) },
+		.u.state = { ATTACK_DEAF, DEV_OWN },
+	};
+	struct timespec begin, end;
+
+	assert_int_equal(vhost_write(s->x->f.sock, &msg, NULL, 0), 0);
+	sleep(2);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	assert_true(fe_dev_open(&s->other, OTHER_ZERO, O_RDWR) > 0);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	return (end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000 > 700;
+}
+
+/* ... so that it can open nothing for anybody else */
+static bool fills_the_managers_descriptors(struct scene *s)
+{
+	unsigned int n = 0;
+	char path[32];
+	DIR *d;
+
+	assert_int_equal(attack(s, ATTACK_KEEP, 0), 0);
+	snprintf(path, sizeof(path), "/proc/%d/fd", s->x->d.pid);
+	/* it takes what was sent to it in its own time */
+	for (int i = 0; i < 100 && n < 1000; i++) {
+		usleep(10000);
+		d = opendir(path);
+		assert_non_null(d);
+		for (n = 0; readdir(d);)
+			n++;
+		closedir(d);
+	}
+	return n >= 1000;
+}
+
+/* ... which it could open again whenever it likes */
+static bool gets_a_node_that_it_may_not(struct scene *s)
+{
+	assert_int_equal(attack(s, ATTACK_ASK, DEV_OWN), 0);
+	return attack(s, ATTACK_ASK, DEV_ZERO) == 0;
+}
+
 /* ---- */
 
 /**
@@ -245,6 +292,9 @@ static const struct attempt {
 	WORKER(makes_any_call_in_a_mirror, "mirror", ""),
 	WORKER(opens_a_file_in_a_mirror, "root", ""),
 	WORKER(opens_a_readonly_node_for_writing, "nodes", ""),
+	WORKER(does_not_read, "waiting", ""),
+	WORKER(fills_the_managers_descriptors, "keep", ""),
+	WORKER(gets_a_node_that_it_may_not, "openers", ""),
 };
 
 static void begin(struct scene *s, const char *program, const char *weak)
@@ -264,6 +314,8 @@ static void begin(struct scene *s, const char *program, const char *weak)
 				     "/dev/full,as=/dev/alone,exclusive",
 				     "--device",
 				     "/dev/zero,as=/dev/own-ro,ro,open=mirror",
+				     "--device",
+				     "/dev/zero,as=/dev/own,open=mirror",
 				     "--vm",
 				     "other",
 				     "--socket",

@@ -90,7 +90,7 @@ static void swallow(int sock)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct vm_device of[3] = {
-		{ .o = &devices[0], .id = 1, .rdev = makedev(1, 5) },
+		{ .o = &devices[0], .id = 1, .rdev = makedev(1, 5), .by_mirror = true },
 		{ .o = &devices[1], .id = 2, .rdev = makedev(1, 5) },
 		{ .o = &devices[2], .id = 3 },
 	};
@@ -106,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	vm.channel = pair[0];
 	vm.keep = keep_create();
-	for (unsigned int i = 0; in.left && i < 32; i++) {
+	for (unsigned int i = 0; in.left && i < 32 && vm.channel >= 0; i++) {
 		say(pair[1], &in);
 		vm_channel(&vm, &host, take_stats);
 		swallow(pair[1]);
@@ -118,7 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	swallow(pair[1]);
 	keep_destroy(vm.keep);
 	free(vm.stats);
-	close(pair[0]);
+	if (vm.channel >= 0)
+		close(vm.channel);
 	close(pair[1]);
 	/* a thread that opened something closes its own after it has left the opener's list */
 	for (unsigned int i = 0; open_files(false) != before; i++) {
