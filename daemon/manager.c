@@ -83,10 +83,12 @@ static void signal_workers(int signal)
 }
 
 enum { FD_SIGNAL, FD_HOTPLUG, FD_CONTROL, FD_VMS };
-#define FDS_PER_VM 3
+#define FDS_PER_VM 4
 
 static void serve_vm(struct vm *vm, const struct pollfd *p, bool stopping)
 {
+	if (p[3].revents && vm->log >= 0)
+		vm_log(vm);
 	if (p[0].revents && !stopping)
 		vm_accept(vm, &host);
 	if (p[1].revents && vm->channel >= 0) {
@@ -133,6 +135,7 @@ static int loop(const struct options *o, int signals, struct hotplug *hotplug, i
 						.events = POLLIN };
 			q[1] = (struct pollfd){ .fd = vm->channel, .events = POLLIN };
 			q[2] = (struct pollfd){ .fd = vm->pidfd, .events = POLLIN };
+			q[3] = (struct pollfd){ .fd = vm->log, .events = POLLIN };
 		}
 		if (poll(p, FD_VMS + host.nvms * FDS_PER_VM, timeout) < 0 && errno != EINTR) {
 			log_error("poll: %m");

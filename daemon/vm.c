@@ -26,6 +26,7 @@
 #include "nodes.h"
 #include "opener.h"
 #include "policy.h"
+#include "relay.h"
 #include "vm_state.h"
 #include "weak.h"
 #include "worker.h"
@@ -78,7 +79,7 @@ int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
 	char why[256];
 
 	vm->o = o;
-	vm->pidfd = vm->channel = vm->listener = vm->conn = vm->state = -1;
+	vm->pidfd = vm->channel = vm->log = vm->listener = vm->conn = vm->state = -1;
 	vm->uid = vm->gid = (uid_t)-1;
 	if (o->user_given) {
 		vm->uid = o->uid;
@@ -234,16 +235,23 @@ static int send_start(struct vm *vm, const struct host *host)
 			    host->uffd >= 0 ? 4 : 3, 1000);
 }
 
-/* In the child: becomes the worker program, with the channel as descriptor 3 and nothing else. */
-static void __attribute__((noreturn)) exec_worker(int channel, char *title)
+/*
+ * In the child: becomes the worker program, with the channel as descriptor 3, @log as standard error (or ours),
+ * and nothing else.
+ */
+static void __attribute__((noreturn)) exec_worker(int channel, int log, char *title)
 {
+	int null = open("/dev/null", O_RDWR);
 	char *const argv[] = { title, (char *)WORKER_ARGUMENT, NULL };
 	char *const envp[] = { NULL };
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	setpgid(0, 0); /* a terminal's Ctrl-C is for the manager */
+	/* a terminal is the manager's, with its Ctrl-C */
+	if (setsid() < 0 || null < 0 || (log >= 0 && dup2(log, STDERR_FILENO) < 0) ||
+	    dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+		_exit(127);
 	if (channel != WORKER_CHANNEL)
 		dup2(channel, WORKER_CHANNEL);
 	else
@@ -273,17 +281,43 @@ static uint64_t tasks_max(const struct vm_option *o)
 	return 2ull * o->max_processes + 8ull * o->max_inflight + 256;
 }
 
+static void close_both(const int fds[2])
+{
+	for (unsigned int i = 0; i < 2; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* The worker has ended; its last words may be what tells why. */
+static void end_log(struct vm *vm)
+{
+	bool end = vm->log < 0;
+
+	/* at most what a pipe can hold */
+	for (unsigned int i = 0; i < 256 && !end && relay_some(vm->log, &end); i++)
+		;
+	if (vm->log >= 0)
+		close(vm->log);
+	vm->log = -1;
+}
+
 static int start_worker(struct vm *vm, const struct host *host)
 {
 	char title[VM_NAME_MAX + 32];
 	/* what it may have asked for at once, all answered before it reads */
 	int size = (1 << 20) + 1024 * (int)vm->o->max_inflight;
+	int log[2];
 	int sv[2];
 	pid_t pid;
-	int err;
+	int err = relay_open(log);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
-		return -errno;
+	if (err)
+		return err;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv)) {
+		err = -errno;
+		close_both(log);
+		return err;
+	}
 	if (setsockopt(sv[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
 		setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
@@ -292,13 +326,16 @@ static int start_worker(struct vm *vm, const struct host *host)
 	pid = fork_worker();
 	if (pid < 0) {
 		err = -errno;
-		close(sv[0]);
-		close(sv[1]);
+		close_both(sv);
+		close_both(log);
 		return err;
 	}
 	if (pid == 0)
-		exec_worker(sv[1], title);
+		exec_worker(sv[1], log[1], title);
 	close(sv[1]);
+	if (log[1] >= 0)
+		close(log[1]);
+	vm->log = log[0];
 	vm->deaf = false;
 	vm->worker = pid;
 	vm->channel = sv[0];
@@ -314,6 +351,7 @@ static int start_worker(struct vm *vm, const struct host *host)
 			close(vm->pidfd);
 		vm->channel = vm->pidfd = -1;
 		vm->worker = 0;
+		end_log(vm);
 	}
 	return err;
 }
@@ -596,6 +634,17 @@ static bool replace_worker(struct vm *vm, const struct host *host)
 	return !err;
 }
 
+void vm_log(struct vm *vm)
+{
+	bool end;
+
+	relay_some(vm->log, &end);
+	if (end) {
+		close(vm->log);
+		vm->log = -1;
+	}
+}
+
 void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping)
 {
 	bool starved;
@@ -609,6 +658,7 @@ void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping)
 	for (unsigned int i = 0; i < vm->o->ndevices; i++)
 		vm->devices[i].claims = 0;
 	waitpid(vm->worker, &status, 0);
+	end_log(vm);
 	starved = cgroup_leave(vm->o->name);
 	if (WIFSIGNALED(status) && starved)
 		log_error(

@@ -36,6 +36,7 @@ struct vm_device {
  * @worker: process id of the worker, 0 without one
  * @pidfd: descriptor of it
  * @channel: to it; -1 without one, and when it has closed it
+ * @log: what it logs, to be copied (relay.h); -1 without one
  * @devices: one per option
  * @deaf: it is being ended, since it does not read
  * @ended: a worker has ended, so --once may end the daemon
@@ -54,6 +55,7 @@ struct vm {
 	pid_t worker;
 	int pidfd;
 	int channel;
+	int log;
 	uid_t uid;
 	gid_t gid;
 	struct vm_device *devices;
@@ -91,6 +93,8 @@ void vm_accept(struct vm *vm, const struct host *host);
 /* The worker's channel is readable. Returns false when it is closed. */
 bool vm_channel(struct vm *vm, const struct host *host,
 		void (*stats)(struct vm *vm, uint32_t id, const char *text));
+/* Copies what the worker has logged. */
+void vm_log(struct vm *vm);
 /* The worker has ended: reaps it, and starts another if it died; else writes the counts. */
 void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping);
 

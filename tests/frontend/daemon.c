@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,13 +29,42 @@ static void die(const char *what)
 	exit(99);
 }
 
-void fe_daemon_start(struct fe_daemon *d, const char *const *args)
+/* The terminal of a daemon to be; what is written there goes to @log, by a process that ends with it. */
+static int terminal(struct fe_daemon *d, int log)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int slave;
+
+	if (master < 0 || unlockpt(master))
+		die("posix_openpt");
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0)
+		die("TIOCGPTPEER");
+	d->copier = fork();
+	if (d->copier < 0)
+		die("fork");
+	if (d->copier == 0) {
+		char text[4096];
+		ssize_t n;
+
+		close(slave);
+		do {
+			n = read(master, text, sizeof(text));
+		} while (n > 0 && write(log, text, (size_t)n) == n);
+		_exit(0);
+	}
+	close(master);
+	return slave;
+}
+
+static void start(struct fe_daemon *d, const char *const *args, bool on_terminal)
 {
 	const char *program = getenv("PARADICED");
 	const char *mirror = getenv("PARADICE_MIRROR");
 	const char *argv[MAX_ARGS];
 	char ready[160];
 	int n = 0;
+	int slave = -1;
 	int log;
 
 	if (!program)
@@ -67,10 +97,20 @@ void fe_daemon_start(struct fe_daemon *d, const char *const *args)
 	log = open(d->log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0666);
 	if (log < 0)
 		die(d->log);
+	d->copier = 0;
+	if (on_terminal)
+		slave = terminal(d, log);
 	d->pid = fork();
 	if (d->pid < 0)
 		die("fork");
 	if (d->pid == 0) {
+		if (on_terminal) {
+			/* as a shell's */
+			setsid();
+			ioctl(slave, TIOCSCTTY, 0);
+			dup2(slave, 0);
+			log = slave;
+		}
 		/* it must not outlive a test that dies, nor keep its output open */
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		dup2(log, 1);
@@ -79,11 +119,23 @@ void fe_daemon_start(struct fe_daemon *d, const char *const *args)
 		_exit(127);
 	}
 	close(log);
+	if (on_terminal)
+		close(slave);
 	snprintf(ready, sizeof(ready), "ready: test: %s", d->socket);
 	if (!fe_daemon_logged(d, ready, 5000)) {
 		fprintf(stderr, "%s does not get ready; its log is %s\n", program, d->log);
 		exit(99);
 	}
+}
+
+void fe_daemon_start(struct fe_daemon *d, const char *const *args)
+{
+	start(d, args, false);
+}
+
+void fe_daemon_start_on_terminal(struct fe_daemon *d, const char *const *args)
+{
+	start(d, args, true);
 }
 
 int fe_daemon_wait(struct fe_daemon *d)
@@ -93,6 +145,8 @@ int fe_daemon_wait(struct fe_daemon *d)
 	if (waitpid(d->pid, &status, 0) < 0)
 		die("waitpid");
 	d->pid = 0;
+	if (d->copier && waitpid(d->copier, NULL, 0) < 0)
+		die("waitpid");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -35,6 +35,7 @@
 /* A daemon under test. */
 struct fe_daemon {
 	pid_t pid;
+	pid_t copier;
 	char dir[64];
 	char socket[96];
 	char stats[96];
@@ -48,6 +49,8 @@ struct fe_daemon {
  * waits until it listens. Ends the test program when it does not.
  */
 void fe_daemon_start(struct fe_daemon *d, const char *const *args);
+/* The same, on a terminal of its own, what is said there being the log. */
+void fe_daemon_start_on_terminal(struct fe_daemon *d, const char *const *args);
 /* Ends it by SIGTERM and waits; returns its exit status. */
 int fe_daemon_stop(struct fe_daemon *d);
 /* Waits for its end (--once); returns its exit status. */

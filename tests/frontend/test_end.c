@@ -625,6 +625,62 @@ static void test_says_what_it_cannot_leave(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* The file behind a process's descriptor. */
+static const char *link_of(pid_t pid, const char *fd)
+{
+	static char to[64];
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, fd);
+	n = readlink(path, to, sizeof(to) - 1);
+	assert_true(n > 0);
+	to[n] = '\0';
+	return to;
+}
+
+/* A worker is not to read what the administrator types, nor to type itself; but what it says is heard. */
+static void test_worker_has_no_terminal(void **state)
+{
+	const char *const args[] = { "--device", "/dev/zero", NULL };
+	struct fe_daemon d;
+	char path[64], line[512], fd[12];
+	pid_t worker;
+	int terminal = -1;
+	struct fe f;
+	FILE *stat;
+
+	(void)state;
+	fe_daemon_start_on_terminal(&d, args);
+	fe_connect(&f, &d, NULL);
+	assert_true(fe_daemon_logged(&d, "test: guest: Linux", 2000));
+	worker = fe_worker(&d);
+	assert_true(!strncmp(link_of(d.pid, "2"), "/dev/pts/", 9));
+	for (int i = 0; i < 256; i++) {
+		snprintf(fd, sizeof(fd), "%d", i);
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", worker, i);
+		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			assert_null(strstr(link_of(worker, fd), "/dev/pts/"));
+	}
+	assert_string_equal(link_of(worker, "0"), "/dev/null");
+	assert_string_equal(link_of(worker, "1"), "/dev/null");
+	assert_int_equal(getsid(worker), worker);
+	snprintf(path, sizeof(path), "/proc/%d/stat", worker);
+	stat = fopen(path, "re");
+	assert_non_null(stat);
+	assert_non_null(fgets(line, sizeof(line), stat));
+	fclose(stat);
+	assert_int_equal(sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %d", &terminal), 1);
+	assert_int_equal(terminal, 0);
+	/* the last that it says before it ends */
+	assert_int_equal(write(f.sock, "GET / HTTP/1.1\r\n", 16), 16);
+	assert_true(fe_daemon_logged(&d, "is this a vhost-user device", 2000));
+	fe_close(&f);
+	assert_true(fe_daemon_logged(&d, "VM 'test': gone", 2000));
+	assert_int_equal(fe_daemon_stop(&d), 0);
+	fe_daemon_clean(&d);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -647,6 +703,7 @@ int main(void)
 		TEST(test_namespaces_of_its_own),
 		cmocka_unit_test(test_no_worker_without_namespaces),
 		cmocka_unit_test(test_says_what_it_cannot_leave),
+		cmocka_unit_test(test_worker_has_no_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
