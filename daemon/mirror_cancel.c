@@ -24,14 +24,40 @@
 #define ERESTARTSYS 512
 #define ERESTART_RESTARTBLOCK 516
 
+/* by m->lock */
+static bool over_locked(const struct mirror_cancel *c)
+{
+	return !c->thread->op || c->thread->nth_op != c->nth_op || atomic_load(&c->m->dead);
+}
+
 static bool over(const struct mirror_cancel *c)
 {
 	bool over;
 
 	pthread_mutex_lock(&c->m->lock);
-	over = !c->thread->op || c->thread->nth_op != c->nth_op || atomic_load(&c->m->dead);
+	over = over_locked(c);
 	pthread_mutex_unlock(&c->m->lock);
 	return over;
+}
+
+/*
+ * Has the thread stop. By the lock, without which no other operation begins on it: whatever the driver of the
+ * next one makes of an interruption, it is not to meet this one. 0, -ENOENT when it is over, or ptrace's errno
+ */
+static int interrupt(const struct mirror_cancel *c)
+{
+	pid_t tid = c->thread->tid;
+	int err = 0;
+
+	pthread_mutex_lock(&c->m->lock);
+	if (over_locked(c))
+		err = -ENOENT;
+	else if (ptrace(PTRACE_SEIZE, tid, NULL, NULL))
+		err = -errno;
+	else
+		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+	pthread_mutex_unlock(&c->m->lock);
+	return err;
 }
 
 /* the thread is stopped; true when its call was ended */
@@ -59,13 +85,12 @@ static bool step(struct mirror_cancel *c)
 	pid_t tid = c->thread->tid, got;
 	int status;
 	bool ended;
+	int err;
 
 	if (!c->attached) {
-		if (over(c))
-			return true;
-		if (ptrace(PTRACE_SEIZE, tid, NULL, NULL))
-			return errno == ESRCH; /* being traced for another operation: later */
-		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+		err = interrupt(c);
+		if (err)
+			return err == -ENOENT || err == -ESRCH; /* else traced for another one: later */
 		c->attached = true;
 	}
 	/* also when it dies: a thread that its tracer has not awaited keeps its process from ending */
@@ -74,7 +99,8 @@ static bool step(struct mirror_cancel *c)
 		return false;
 	if (got < 0 || !WIFSTOPPED(status))
 		return true;
-	ended = end_call(tid);
+	/* where it was over before it stopped, the kernel makes the call that it is in once more by itself */
+	ended = !over(c) && end_call(tid);
 	/* fails when it was killed meanwhile: its end is still to be awaited */
 	if (ptrace(PTRACE_DETACH, tid, NULL, NULL))
 		return false;

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
@@ -265,6 +266,63 @@ static void test_cancel(void **state)
 	close(f.fd);
 	(void)sv;
 	(void)c;
+}
+
+/* What a test wants to happen just before a thread is seized. */
+static struct {
+	atomic_bool armed;
+	atomic_bool next_runs;
+	int slave;
+} seizing;
+
+long __real_ptrace(enum __ptrace_request request, ...);
+long __wrap_ptrace(enum __ptrace_request request, pid_t pid, void *addr, void *data);
+
+long __wrap_ptrace(enum __ptrace_request request, pid_t pid, void *addr, void *data)
+{
+	if (request == PTRACE_SEIZE && atomic_exchange(&seizing.armed, false)) {
+		/* the operation ends, and if it can, another one begins on its thread */
+		if (write(seizing.slave, "x\n", 2) != 2)
+			abort();
+		for (int i = 0; i < 300 && !seizing.next_runs; i++)
+			usleep(1000);
+	}
+	return __real_ptrace(request, pid, addr, data);
+}
+
+/* An operation ends while it is being cancelled: the next one on its thread is none of the cancel's business. */
+static void test_cancel_comes_late(void **state)
+{
+	struct bench *b = *state;
+	struct mirror_file f = pty_file();
+	struct read_call first = { .op.m = b->m, .file = &f, .vec = { ADDR, 10 } };
+	struct read_call next = { .op.m = b->m, .file = &f, .vec = { ADDR, 10 } };
+	char name[64];
+	pthread_t t;
+
+	assert_int_equal(ptsname_r(f.fd, name, sizeof(name)), 0);
+	assert_int_equal(unlockpt(f.fd), 0);
+	seizing.slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(seizing.slave >= 0);
+	show(b, ADDR, 0, 1, true);
+	pthread_create(&t, NULL, read_main, &first);
+	usleep(50000);
+	seizing.next_runs = false;
+	seizing.armed = true;
+	assert_int_equal(mirror_cancel(&first.op, false), 0);
+	pthread_join(t, NULL);
+	assert_true(first.result > 0);
+	assert_false(seizing.armed);
+	pthread_create(&t, NULL, read_main, &next);
+	usleep(50000);
+	seizing.next_runs = true;
+	usleep(200000);
+	assert_int_equal(write(seizing.slave, "y\n", 2), 2);
+	pthread_join(t, NULL);
+	assert_true(next.result > 0);
+	assert_int_equal(b->ram[0], 'y');
+	close(seizing.slave);
+	close(f.fd);
 }
 
 static void test_many_blocked(void **state)
@@ -733,6 +791,7 @@ int main(void)
 		TEST(test_compat_ioctl),
 		TEST(test_own_memory),
 		TEST(test_cancel),
+		TEST(test_cancel_comes_late),
 		TEST(test_many_blocked),
 		TEST(test_abandon_faulting),
 		TEST(test_killed),
