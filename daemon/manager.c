@@ -17,6 +17,7 @@
 #include "confine.h"
 #include "control.h"
 #include "hotplug.h"
+#include "locks.h"
 #include "log.h"
 #include "nodes.h"
 #include "opener.h"
@@ -224,6 +225,7 @@ int manager_run(const struct options *o)
 			"started without CAP_SYS_ADMIN: guests' calls run among the daemon's own processes, files and networks");
 	raise_limit();
 	nodes_setup();
+	locks_setup();
 	if (cgroups_setup(o->cgroup))
 		return 1;
 	host.vms = calloc(o->nvms, sizeof(*host.vms));
@@ -236,7 +238,7 @@ int manager_run(const struct options *o)
 	hotplug = hotplug_open();
 	for (unsigned int i = 0; i < o->nvms; i++) {
 		host.nvms = i + 1;
-		if (vm_setup(&host.vms[i], &o->vms[i], i))
+		if (vm_setup(&host, i))
 			goto out;
 	}
 	status = loop(o, signals, hotplug, control);

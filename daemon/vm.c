@@ -22,6 +22,7 @@
 #include "identity.h"
 #include "keep.h"
 #include "listener.h"
+#include "locks.h"
 #include "log.h"
 #include "nodes.h"
 #include "opener.h"
@@ -34,9 +35,10 @@
 
 /*
  * Each VM's processes have a user id of their own, from a range that no distribution gives out,
- * so that one VM's cannot touch another's.
+ * so that one VM's cannot touch another's. Its name says which, whatever daemon it is of.
  */
 #define UID_BASE 0x70d10000u
+#define UIDS (1u << 20)
 
 /* So many deaths of workers within that time are too many. */
 #define DEATHS 5
@@ -74,19 +76,49 @@ static void note_device(struct vm_device *d, const struct device_info *info)
 	d->by_mirror = info->wire.flags & PD_DEVICE_OPEN_MM;
 }
 
-int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
+/* Has none of this daemon's VMs that id? Those to come choose theirs later, if they were not given one. */
+static bool is_free(const struct host *host, unsigned int index, uid_t uid)
 {
+	for (unsigned int i = 0; i < host->o->nvms; i++)
+		if ((i < index && host->vms[i].uid == uid) ||
+		    (host->o->vms[i].user_given && host->o->vms[i].uid == uid))
+			return false;
+	return true;
+}
+
+/* The first that is free from where its name points to (a FNV-1a hash). */
+static void choose_user(const struct host *host, unsigned int index, struct vm *vm)
+{
+	uint32_t hash = 2166136261u;
+
+	for (const char *p = vm->o->name; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619u;
+	for (uint32_t i = 0; i < UIDS; i++) {
+		vm->uid = UID_BASE + (hash + i) % UIDS;
+		if (!is_free(host, index, vm->uid))
+			continue;
+		vm->user_lock = locks_possible() ? locks_user(vm->uid) : -1;
+		if (vm->user_lock != -EBUSY)
+			break;
+	}
+	vm->gid = vm->uid;
+}
+
+int vm_setup(const struct host *host, unsigned int index)
+{
+	struct vm *vm = &host->vms[index];
+	const struct vm_option *o = &host->o->vms[index];
 	char why[256];
 
 	vm->o = o;
+	vm->user_lock = -1;
 	vm->pidfd = vm->channel = vm->log = vm->listener = vm->conn = vm->state = -1;
 	vm->uid = vm->gid = (uid_t)-1;
 	if (o->user_given) {
 		vm->uid = o->uid;
 		vm->gid = o->gid;
 	} else if (geteuid() == 0) {
-		vm->uid = UID_BASE + index;
-		vm->gid = UID_BASE + index;
+		choose_user(host, index, vm);
 	}
 	if (o->user_given && geteuid() != 0 && o->uid != geteuid()) {
 		log_error("VM '%s': --user needs paradiced to be started by root", o->name);
@@ -111,6 +143,7 @@ int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index)
 			return -1;
 		}
 		vm->devices[i].o = &o->devices[i];
+		vm->devices[i].lock = -1;
 		note_device(&vm->devices[i], &info);
 	}
 	return listen_for(vm);
@@ -466,6 +499,45 @@ static bool claimable(const struct host *host, const struct vm_device *d)
 	return false;
 }
 
+/* One of several that are the same device: what concerns all is there. */
+static struct vm_device *first_of(struct vm *vm, const struct vm_device *d)
+{
+	struct vm_device *first = vm->devices;
+
+	while (first->rdev != d->rdev)
+		first++;
+	return first;
+}
+
+/* The same between daemons. False: a VM of another one has it. */
+static bool share_out(struct vm *vm, const struct vm_device *d)
+{
+	struct vm_device *first = first_of(vm, d);
+	bool alone = false;
+
+	if (first->lock >= 0 || !locks_possible())
+		return true;
+	for (unsigned int i = 0; i < vm->o->ndevices; i++)
+		alone |= vm->devices[i].rdev == d->rdev && vm->devices[i].o->exclusive;
+	first->lock = locks_device(d->rdev, alone);
+	return first->lock != -EBUSY;
+}
+
+/* What it has claimed of a device is given back, or all of it. */
+static void unclaim(struct vm *vm, struct vm_device *d, unsigned int n)
+{
+	struct vm_device *first = first_of(vm, d);
+	bool any = false;
+
+	d->claims -= n;
+	for (unsigned int i = 0; i < vm->o->ndevices; i++)
+		any |= vm->devices[i].rdev == d->rdev && vm->devices[i].claims;
+	if (any)
+		return;
+	locks_release(first->lock);
+	first->lock = -1;
+}
+
 static void open_refused(struct vm *vm, uint32_t id, uint32_t claim, int result)
 {
 	struct channel_msg msg;
@@ -507,13 +579,14 @@ static void open_device(struct vm *vm, const struct host *host, const struct cha
 		return;
 	}
 	claim = claimable(host, d);
-	if (claim && !WEAK(EXCLUSIVE) && taken(host, vm, d)) {
+	if (!WEAK(EXCLUSIVE) && ((claim && taken(host, vm, d)) || !share_out(vm, d))) {
 		log_limited(LOG_WARNING,
 			    "VM '%s': open of %s refused (EBUSY): another VM has it, exclusively",
 			    vm->o->name, d->o->path);
 		open_refused(vm, msg->id, 0, -EBUSY);
 		return;
 	}
+	claim |= first_of(vm, d)->lock >= 0;
 	d->claims += claim;
 	/* whether it is to be in a mirror is the worker's word; whether it may be is not */
 	if (msg->in_mirror && (d->by_mirror || WEAK(OPENERS)) && nodes_possible()) {
@@ -563,7 +636,7 @@ bool vm_channel(struct vm *vm, const struct host *host,
 	case CHANNEL_CLOSED:
 		d = device_by_id(vm, msg.device_id);
 		if (d && d->claims)
-			d->claims--;
+			unclaim(vm, d, 1);
 		break;
 	case CHANNEL_OPEN_CANCEL:
 		opener_cancel(vm, msg.id);
@@ -658,6 +731,8 @@ void vm_worker_ended(struct vm *vm, const struct host *host, bool stopping)
 	for (unsigned int i = 0; i < vm->o->ndevices; i++)
 		vm->devices[i].claims = 0;
 	waitpid(vm->worker, &status, 0);
+	for (unsigned int i = 0; i < vm->o->ndevices; i++)
+		unclaim(vm, &vm->devices[i], 0);
 	end_log(vm);
 	starved = cgroup_leave(vm->o->name);
 	if (WIFSIGNALED(status) && starved)
@@ -702,8 +777,10 @@ void vm_device_changed(struct vm *vm, const char *node, bool present)
 				log_warning("VM '%s': %s", vm->o->name, why);
 				continue;
 			}
+			/* others of the VM's may have been the same device, and have it open still */
+			locks_release(d->lock);
+			d->lock = -1;
 			note_device(d, &info);
-			d->claims = 0;
 			log_info("VM '%s': %s is there", vm->o->name, node);
 			if (vm->channel >= 0)
 				told(vm, send_device(vm, i, &info, WAIT_MS));
@@ -713,6 +790,8 @@ void vm_device_changed(struct vm *vm, const char *node, bool present)
 		memset(&msg, 0, CHANNEL_HEAD);
 		msg.type = CHANNEL_DEVICE_GONE;
 		msg.device_id = d->id;
+		/* what is open is of a device that nobody can open any more */
+		unclaim(vm, d, d->claims);
 		d->id = 0;
 		if (vm->channel >= 0)
 			told(vm, channel_send(vm->channel, &msg, CHANNEL_HEAD, NULL, 0, WAIT_MS));

@@ -18,7 +18,8 @@ struct keep;
  * @id: what guests call it; 0 while it is not there
  * @rdev: its number
  * @by_mirror: mirrors open it, and nobody else may ask for its node
- * @claims: when it is exclusive: openings of the VM's, under way and done
+ * @claims: where it must be known who has it: openings of the VM's, under way and done
+ * @lock: for all of the VM's that are the same device, what it has of locks.h while there are such; else -1
  */
 struct vm_device {
 	const struct device_option *o;
@@ -26,6 +27,7 @@ struct vm_device {
 	dev_t rdev;
 	bool by_mirror;
 	unsigned int claims;
+	int lock;
 };
 
 /**
@@ -37,6 +39,7 @@ struct vm_device {
  * @pidfd: descriptor of it
  * @channel: to it; -1 without one, and when it has closed it
  * @log: what it logs, to be copied (relay.h); -1 without one
+ * @user_lock: locks.h: that no other daemon's VM has @uid; -1 without
  * @devices: one per option
  * @deaf: it is being ended, since it does not read
  * @ended: a worker has ended, so --once may end the daemon
@@ -58,6 +61,7 @@ struct vm {
 	int log;
 	uid_t uid;
 	gid_t gid;
+	int user_lock;
 	struct vm_device *devices;
 	bool deaf;
 	bool ended;
@@ -83,8 +87,11 @@ struct host {
 	int uffd;
 };
 
-/* Looks at all devices and listens. Returns 0, or -1 with the reason logged. */
-int vm_setup(struct vm *vm, const struct vm_option *o, unsigned int index);
+/*
+ * Sets up the VM of that number, those before it being set up: looks at all devices and listens. Returns 0, or
+ * -1 with the reason logged.
+ */
+int vm_setup(const struct host *host, unsigned int index);
 /* Removes the socket's file. */
 void vm_close(struct vm *vm);
 

@@ -90,9 +90,9 @@ static void swallow(int sock)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct vm_device of[3] = {
-		{ .o = &devices[0], .id = 1, .rdev = makedev(1, 5), .by_mirror = true },
-		{ .o = &devices[1], .id = 2, .rdev = makedev(1, 5) },
-		{ .o = &devices[2], .id = 3 },
+		{ .o = &devices[0], .id = 1, .rdev = makedev(1, 5), .by_mirror = true, .lock = -1 },
+		{ .o = &devices[1], .id = 2, .rdev = makedev(1, 5), .lock = -1 },
+		{ .o = &devices[2], .id = 3, .lock = -1 },
 	};
 	struct vm vm = { .o = &option, .devices = of, .pidfd = -1, .conn = -1, .state = -1 };
 	struct host host = { .vms = &vm, .nvms = 1, .program = -1, .uffd = -1 };
