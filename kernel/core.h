@@ -15,6 +15,7 @@
  *
  * Locks, outermost first
  *   mm->mmap_lock	may be held by whoever calls .mmap, .fault and the like.
+ *   pd_file.asks	mutex: one question for its readiness at a time. Held while waiting for the host.
  *   pd_windows.lock	mutex: the window region's allocation and every window's state. Not held
  *			while waiting for the host, only while page table entries are set.
  *   pd_mm.lock		spinlock: the sets of pages. Taken by the mmu notifier, hence nothing that
@@ -381,7 +382,9 @@ void pd_node_remove_all(struct pd_host *host);
  * @handle: the host's name for it
  * @stream: it has no position
  * @users: address spaces that used it, by id, each counted; PD_USED_IOCTL marks those with ioctls
- * @lock: protects the next eight
+ * @asks: held by who asks the host for its readiness
+ * @lock: protects the next nine
+ * @asked: EPOLL* bits that the host is being asked for
  * @armed: EPOLL* bits that were not ready, of which the host will tell when they are
  * @edge: EPOLL* bits of whose every edge the host tells
  * @events: counts what the host told of its readiness
@@ -402,7 +405,9 @@ struct pd_file {
 	u64 handle;
 	bool stream;
 	struct xarray users;
+	struct mutex asks; /* see above */
 	spinlock_t lock; /* see above */
+	u32 asked;
 	u32 armed;
 	u32 edge;
 	u32 events;

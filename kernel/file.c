@@ -206,6 +206,7 @@ struct pd_file *pd_file_new(struct pd_host *host)
 	refcount_set(&pf->ref, 1);
 	pf->host = pd_host_get(host);
 	xa_init(&pf->users);
+	mutex_init(&pf->asks);
 	spin_lock_init(&pf->lock);
 	init_waitqueue_head(&pf->wait);
 	init_waitqueue_head(&pf->maps_wait);

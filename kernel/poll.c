@@ -32,10 +32,15 @@ static void pd_poll_wake(struct pd_file *pf, u32 events)
 	__wake_up(&pf->wait, TASK_NORMAL, 0, poll_to_key((__force __poll_t)events));
 }
 
-/* the answer to a question for @ask, which was put when the file's counters had these values */
+/*
+ * The answer to a question for @ask, which was put when the file's counters had these values. What is ready is
+ * armed no longer; whose event is still on its way is woken now, since another question may take it back.
+ */
 static void pd_poll_note(struct pd_file *pf, const struct pd_request *r, u32 ask, u32 events,
 			 u32 ops, bool edge)
 {
+	u32 ready = le32_to_cpu(r->answer.u.poll.mask);
+
 	spin_lock_irq(&pf->lock);
 	if (edge)
 		pf->edge |= ask;
@@ -43,12 +48,46 @@ static void pd_poll_note(struct pd_file *pf, const struct pd_request *r, u32 ask
 		pf->armed = ask;
 		pf->fresh = ops;
 	}
+	ready &= pf->armed;
+	pf->armed &= ~ready;
 	spin_unlock_irq(&pf->lock);
+	if (ready)
+		pd_poll_wake(pf, ready);
+}
+
+/* who asked was killed: when the host comes to the question it arms what that was for, and no more */
+static void pd_poll_orphaned(struct pd_request *r)
+{
+	struct pd_file *pf = r->priv;
+
+	pd_file_event(pf, 0);
+	pd_file_put(pf);
+}
+
+/* puts one question, of @file and already filled in; the answer's mask, or a negative errno */
+static long pd_poll_run(struct pd_file *pf, struct pd_request *r, u32 ask, u32 events, u32 ops,
+			bool edge)
+{
+	long ret;
+
+	refcount_inc(&pf->ref);
+	r->orphaned = pd_poll_orphaned;
+	r->priv = pf;
+	ret = pd_req_run(&r, PD_WAIT_KILL);
+	if (!r)
+		return ret; /* the orphan has the reference */
+	if (ret >= 0) {
+		pd_poll_note(pf, r, ask, events, ops, edge);
+		ret = le32_to_cpu(r->answer.u.poll.mask) & PD_POLL_EVENTS;
+	}
+	pd_req_free(r);
+	pd_file_put(pf);
+	return ret;
 }
 
 /*
  * Asks the host for the readiness of @ask, and of what else is armed as far as it is in @keep: the
- * host arms what it was asked for last. Negative when it cannot be had.
+ * host arms what it was asked for last. Negative when it cannot be had. pf->asks held.
  */
 static long pd_poll_ask(struct file *file, u32 ask, u32 keep, bool edge)
 {
@@ -65,21 +104,41 @@ static long pd_poll_ask(struct file *file, u32 ask, u32 keep, bool edge)
 		spin_lock_irq(&pf->lock);
 		pf->armed &= keep;
 		ask |= pf->armed;
+		pf->asked = ask;
 		events = pf->events;
 		ops = pf->ops;
 		spin_unlock_irq(&pf->lock);
 		r->req.u.poll.events = cpu_to_le32(ask);
 		r->req.u.poll.flags = cpu_to_le32(edge ? PD_POLL_EDGE : 0);
-		ret = pd_req_run(&r, PD_WAIT_KILL);
-		if (ret >= 0) {
-			pd_poll_note(pf, r, ask, events, ops, edge);
-			ret = le32_to_cpu(r->answer.u.poll.mask) & PD_POLL_EVENTS;
-		}
-		pd_req_free(r);
-		if (ret != -EBUSY || msleep_interruptible(PD_POLL_BUSY_MS))
+		ret = pd_poll_run(pf, r, ask, events, ops, edge);
+		if (ret != -EBUSY)
 			break;
+		if (msleep_interruptible(PD_POLL_BUSY_MS) || signal_pending(current))
+			return -EINTR;
 	}
 	return ret;
+}
+
+/* the readiness of @want, and of what others ask for at the same time; or a negative errno */
+static long pd_poll_question(struct file *file, u32 want, bool edge)
+{
+	struct pd_file *pf = file->private_data;
+	long mask;
+
+	/* one at a time: of two questions the host would arm what the later one asks for alone */
+	if (mutex_lock_interruptible(&pf->asks))
+		return -EINTR;
+	mask = pd_poll_ask(file, want, ~0u, edge);
+	if (mask > 0 && !(mask & want)) {
+		/* only what others wait for is ready: they ask for themselves */
+		pd_poll_wake(pf, mask);
+		mask = pd_poll_ask(file, want, ~(u32)mask, false);
+	}
+	spin_lock_irq(&pf->lock);
+	pf->asked = 0;
+	spin_unlock_irq(&pf->lock);
+	mutex_unlock(&pf->asks);
+	return mask;
 }
 
 /* what of @want an event has just told to be ready; 0 when that has to be asked */
@@ -124,14 +183,14 @@ __poll_t pd_poll(struct file *file, struct poll_table_struct *wait)
 	mask = edge ? 0 : pd_poll_told(pf, want);
 	if (mask)
 		return (__force __poll_t)mask;
-	mask = pd_poll_ask(file, want, ~0u, edge);
-	if (mask > 0 && !(mask & want)) {
-		/* only what others wait for is ready: they ask for themselves */
-		pd_poll_wake(pf, mask);
-		mask = pd_poll_ask(file, want, ~(u32)mask, false);
+	mask = pd_poll_question(file, want, edge);
+	if (mask < 0 && !signal_pending(current))
+		return PD_POLL_DEAD;
+	if (mask < 0) {
+		/* nothing is known: whoever wants to sleep, or an epoll that files it as quiet, asks again */
+		pd_poll_wake(pf, 0);
+		return 0;
 	}
-	if (mask < 0)
-		return fatal_signal_pending(current) ? 0 : PD_POLL_DEAD;
 	return (__force __poll_t)(mask & want);
 }
 
@@ -153,18 +212,22 @@ void pd_file_ran(struct pd_file *pf)
 void pd_file_event(struct pd_file *pf, u32 events)
 {
 	unsigned long flags;
-	u32 armed;
+	u32 armed, asked;
 
 	spin_lock_irqsave(&pf->lock, flags);
 	armed = pf->armed;
+	asked = pf->asked;
 	pf->told = armed ? events : 0;
 	pf->told_of = armed;
 	pf->told_at = jiffies;
 	pf->armed = 0;
 	pf->events++;
 	spin_unlock_irqrestore(&pf->lock, flags);
-	/* who waits for something else that was armed has to ask again */
-	pd_poll_wake(pf, events ? events | armed : 0);
+	/*
+	 * Who waits for something else that was armed has to ask again; and so does who is being answered: what
+	 * the host armed for that it may have told of with this event.
+	 */
+	pd_poll_wake(pf, events ? events | armed | asked : 0);
 }
 
 /* ---- SIGIO ---- */

@@ -143,6 +143,30 @@ static void run_others(void)
 	say("child: %d", reap(pid));
 }
 
+/* Two ask for different events at the same moment: each is woken by its own. */
+static void run_pair(void)
+{
+	int fd = open_quiet(O_RDWR), w = open_watcher(), i, woken = 0;
+	struct poller p[2] = { { .fd = fd, .events = POLLIN }, { .fd = fd, .events = POLLOUT } };
+	pthread_t threads[2];
+
+	for (i = 0; i < 30 && woken == 2 * i; i++) {
+		struct poller *first = &p[i & 1], *second = &p[!(i & 1)];
+
+		set_poll(w, 0, 0);
+		MUST(!pthread_create(&threads[0], NULL, poll_thread, first));
+		MUST(!pthread_create(&threads[1], NULL, poll_thread, second));
+		nap(10);
+		set_poll(w, first->events, 0);
+		pthread_join(threads[0], NULL);
+		woken += first->ret == 1 && first->revents == first->events;
+		set_poll(w, second->events, 0);
+		pthread_join(threads[1], NULL);
+		woken += second->ret == 1 && second->revents == second->events;
+	}
+	say("woken %d times", woken);
+}
+
 static void run_several(void)
 {
 	int a = open_quiet(O_RDWR), b = open_dev(O_RDWR), pipes[2], ret;
@@ -202,7 +226,8 @@ static void run_select(void)
 
 static const struct pd_case cases[] = {
 	{ "masks", run_masks, 0 },   { "follows", run_follows, 0 }, { "timer", run_timer, 0 },
-	{ "others", run_others, 0 }, { "several", run_several, 0 }, { "select", run_select, 0 },
+	{ "others", run_others, 0 }, { "pair", run_pair, 30 },	    { "several", run_several, 0 },
+	{ "select", run_select, 0 },
 };
 
 PD_GROUP(poll, "poll", "poll and select", 0);
