@@ -52,6 +52,13 @@ static void pd_map_release(struct pd_host *host, u64 handle, enum pd_wait how)
 	pd_map_run(r, how);
 }
 
+static void pd_map_free(struct pd_map *map)
+{
+	mmdrop(map->mm);
+	pd_host_put(map->host);
+	kvfree(map);
+}
+
 /* ends @map, which no VMA shows any more */
 static void pd_map_end(struct pd_map *map)
 {
@@ -67,8 +74,7 @@ static void pd_map_end(struct pd_map *map)
 	if (atomic_dec_and_test(&pf->maps))
 		wake_up_all(&pf->maps_wait);
 	pd_file_put(pf);
-	pd_host_put(map->host);
-	kvfree(map);
+	pd_map_free(map);
 }
 
 static void pd_map_end_work(struct work_struct *work)
@@ -85,7 +91,7 @@ static void pd_vm_open(struct vm_area_struct *vma)
 	 * A child's piece is shown in the child's mirror only when a driver touches it there; until
 	 * then a window keeps the mapping alive at the driver, whatever its parent does.
 	 */
-	if (vma->vm_mm != current->mm)
+	if (vma->vm_mm != map->mm)
 		pd_window_hold(map);
 }
 
@@ -96,6 +102,8 @@ static void pd_vm_close(struct vm_area_struct *vma)
 	bool exiting = !atomic_read(&vma->vm_mm->mm_users);
 	struct pd_mm *m = pd_mm_find(map->host, vma->vm_mm);
 
+	if (vma->vm_mm != map->mm)
+		pd_window_unhold(map);
 	/* a process that ends takes its mirror, and all mappings in it, with it */
 	if (m && !exiting)
 		pd_map_munmap(map, m, vma->vm_start, vma->vm_end - vma->vm_start,
@@ -105,6 +113,7 @@ static void pd_vm_close(struct vm_area_struct *vma)
 			pd_mm_put(m);
 		return;
 	}
+	pd_windows_hide(map);
 	if (exiting) {
 		map->dying = m;
 		queue_work(pd_wq, &map->work);
@@ -213,8 +222,7 @@ static void pd_mmap_orphaned(struct pd_request *r)
 		pd_mm_wait_gone(r->mm, PD_EXIT_WAIT);
 		pd_map_release(r->host, handle, PD_WAIT_HOST);
 	}
-	pd_host_put(map->host);
-	kvfree(map);
+	pd_map_free(map);
 }
 
 /* asks the host for the mapping; takes over @map where it fails */
@@ -254,8 +262,7 @@ static long pd_mmap_ask(struct file *file, struct vm_area_struct *vma, struct pd
 	if (!ret)
 		return 0;
 fail:
-	pd_host_put(map->host);
-	kvfree(map);
+	pd_map_free(map);
 	return ret;
 }
 
@@ -283,6 +290,8 @@ static struct pd_map *pd_map_new(struct file *file, struct vm_area_struct *vma)
 	map->host = pd_host_get(pf->host);
 	map->pf = pf;
 	map->mapping = file->f_mapping;
+	map->mm = vma->vm_mm;
+	mmgrab(map->mm);
 	map->pgoff = vma->vm_pgoff;
 	map->len = len;
 	map->chunk_shift = shift;
@@ -334,8 +343,7 @@ int pd_mmap(struct file *file, struct vm_area_struct *vma)
 	if (!ret && (flags & PD_MAPRESP_READONLY) && (vma->vm_flags & VM_WRITE)) {
 		pd_map_munmap(map, m, vma->vm_start, map->len, 0, PD_WAIT_EXIT);
 		pd_map_release(map->host, map->handle, PD_WAIT_EXIT);
-		pd_host_put(map->host);
-		kvfree(map);
+		pd_map_free(map);
 		ret = -EACCES;
 	}
 	pd_mm_put(m);

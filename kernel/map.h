@@ -24,9 +24,11 @@ struct pd_mm;
  * @size: bytes, 0 without one
  * @pool: what of it is free
  * @lock: see the head of this file
- * @wait: woken when any window changed its state
+ * @wait: woken when any window changed its state, or may be evicted again
  * @lru: mapped windows, the least recently used first
- * @count: windows mapped or being mapped
+ * @count: windows mapped, being mapped or being evicted
+ * @moving: of these: being mapped or being evicted, so that there will be room
+ * @moves: counts those that were
  */
 struct pd_windows {
 	phys_addr_t base;
@@ -36,6 +38,8 @@ struct pd_windows {
 	wait_queue_head_t wait;
 	struct list_head lru;
 	unsigned int count;
+	unsigned int moving;
+	unsigned int moves;
 };
 
 #define PD_CHUNK_SHIFT 24 /* of the parts in which very large mappings are shown */
@@ -67,12 +71,13 @@ struct pd_chunk {
  * @ref: VMAs that show it, and who evicts one of its windows
  * @host: counted
  * @pf: its file, counted
- * @mapping: of the file
+ * @mapping: of the file; NULL once no VMA shows it, since the inode may go with the last
+ * @mm: the address space that mapped it, held by mmgrab()
  * @handle: the host's name for the mapping
  * @pgoff: file offset of its begin, pages
  * @len: bytes
  * @caching: PD_CACHE_*
- * @held: its first window is not evicted
+ * @held: VMAs of other address spaces that show it: while there are any its first window is evicted last
  * @dying: the last address space that had it, when it ended with it
  * @work: ends it at the host
  * @chunk_shift: all of @chunks but the last have 1 << this bytes
@@ -84,11 +89,12 @@ struct pd_map {
 	struct pd_host *host;
 	struct pd_file *pf;
 	struct address_space *mapping;
+	struct mm_struct *mm;
 	u64 handle;
 	unsigned long pgoff;
 	unsigned long len;
 	u32 caching;
-	bool held;
+	unsigned int held;
 	struct pd_mm *dying;
 	struct work_struct work;
 	unsigned int chunk_shift;
@@ -102,7 +108,9 @@ bool pd_map_at(struct pd_host *host, unsigned long addr, struct pd_req_continue 
 int pd_windows_init(struct pd_host *host, phys_addr_t base, u64 size);
 void pd_windows_exit(struct pd_host *host);
 void pd_window_hold(struct pd_map *map);
+void pd_window_unhold(struct pd_map *map);
 vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf);
+void pd_windows_hide(struct pd_map *map);
 void pd_windows_unmap(struct pd_map *map);
 void pd_windows_forget(struct pd_host *host);
 

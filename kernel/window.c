@@ -7,6 +7,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 
 #include "core.h"
 
@@ -83,83 +84,156 @@ static void __iomem *pd_chunk_memtype(const struct pd_chunk *c)
 	}
 }
 
-/* no program sees @c any more; w->lock held, or the device is being reset */
+/* no program sees @c any more; w->lock held */
 static void pd_chunk_zap(struct pd_chunk *c)
 {
 	struct pd_map *map = c->map;
 
+	if (!map->mapping)
+		return;
 	unmap_mapping_range(map->mapping, ((loff_t)map->pgoff << PAGE_SHIFT) + pd_chunk_offset(c),
 			    pd_chunk_len(c), 1);
 }
 
-static long pd_window_op(struct pd_chunk *c, enum pd_op op, enum pd_wait how,
-			 struct pd_request **left)
+/* a request that maps @c, or the opposite */
+static struct pd_request *pd_window_op(const struct pd_chunk *c, enum pd_op op)
 {
 	struct pd_request *r = pd_req_new_sure(c->map->host, op, NULL);
-	long ret;
 
 	r->req.u.window.map = cpu_to_le64(c->map->handle);
 	if (op == PD_OP_WINDOW_MAP)
 		r->req.u.window.offset = cpu_to_le64(pd_chunk_offset(c));
 	r->req.u.window.len = cpu_to_le64(pd_chunk_len(c));
 	r->req.u.window.window = cpu_to_le64(c->window);
-	ret = pd_req_run(&r, how);
-	*left = r;
-	pd_req_free(r);
-	return ret;
+	return r;
 }
 
-/*
- * Takes @c, which is busy and without page table entries, out of the region. Where the host does
- * not answer its place there is never used again.
- */
-static void pd_chunk_unmap(struct pd_chunk *c, enum pd_wait how)
+/* takes @c, which is mapped, out of use, to be evicted; w->lock held */
+static void pd_chunk_take(struct pd_windows *w, struct pd_chunk *c)
 {
-	struct pd_windows *w = &c->map->host->windows;
-	struct pd_request *answered;
+	list_del_init(&c->lru);
+	c->state = PD_CHUNK_BUSY;
+	w->moving++;
+}
 
-	if (c->memtype)
-		iounmap(c->memtype);
-	c->memtype = NULL;
-	pd_window_op(c, PD_OP_WINDOW_UNMAP, how, &answered);
-
+/* @c, which had a place, has none any more; where nobody waited for the host to say so that is not free yet */
+static void pd_chunk_gone(struct pd_windows *w, struct pd_chunk *c, bool answered)
+{
 	mutex_lock(&w->lock);
 	if (answered && w->pool)
 		gen_pool_free(w->pool, w->base + c->window, pd_chunk_len(c));
 	w->count--;
+	w->moving--;
+	w->moves++;
 	atomic_dec(&pd_stats.windows);
 	c->state = PD_CHUNK_NONE;
 	mutex_unlock(&w->lock);
 	wake_up_all(&w->wait);
 }
 
-/* evicts the window that was touched least recently; w->lock held, is given up meanwhile */
-static bool pd_window_evict(struct pd_windows *w)
-{
-	struct pd_chunk *c = NULL, *i;
+/**
+ * struct pd_left - a place whose window the host has not taken away yet
+ * @at: address in the region
+ * @len: bytes
+ */
+struct pd_left {
+	phys_addr_t at;
+	unsigned long len;
+};
 
-	list_for_each_entry(i, &w->lru, lru) {
-		if (i->map->held && i == i->map->chunks)
-			continue;
-		c = i;
-		break;
-	}
+/* the host has taken away a window for which nobody waited any more; or it never will */
+static void pd_window_orphaned(struct pd_request *r)
+{
+	struct pd_windows *w = &r->host->windows;
+	struct pd_left *left = r->priv;
+
+	mutex_lock(&w->lock);
+	if (r->len && w->pool)
+		gen_pool_free(w->pool, left->at, left->len);
+	w->moves++;
+	mutex_unlock(&w->lock);
+	wake_up_all(&w->wait);
+	kfree(left);
+}
+
+/* takes @c, which is busy and without page table entries, out of the region */
+static void pd_chunk_unmap(struct pd_chunk *c, enum pd_wait how)
+{
+	struct pd_windows *w = &c->map->host->windows;
+	struct pd_left *left = kmalloc(sizeof(*left), GFP_KERNEL | __GFP_NOFAIL);
+	struct pd_request *r = pd_window_op(c, PD_OP_WINDOW_UNMAP);
+
+	if (c->memtype)
+		iounmap(c->memtype);
+	c->memtype = NULL;
+	left->at = w->base + c->window;
+	left->len = pd_chunk_len(c);
+	r->orphaned = pd_window_orphaned;
+	r->priv = left;
+	pd_req_run(&r, how);
+	if (r)
+		kfree(left);
+	pd_chunk_gone(w, c, r);
+	pd_req_free(r);
+}
+
+/* the window that was touched least recently, of those that are held (@held) or of the others; w->lock held */
+static struct pd_chunk *pd_window_oldest(struct pd_windows *w, bool held)
+{
+	struct pd_chunk *c;
+
+	list_for_each_entry(c, &w->lru, lru)
+		if (held == (c->map->held && c == c->map->chunks))
+			return c;
+	return NULL;
+}
+
+/* evicts a window, with @must one that is held if there is no other; w->lock held, is given up meanwhile */
+static bool pd_window_evict(struct pd_windows *w, bool must)
+{
+	struct pd_chunk *c = pd_window_oldest(w, false);
+
+	if (!c && must)
+		c = pd_window_oldest(w, true);
 	if (!c)
 		return false;
 	/* its mapping may lose its last VMA meanwhile, but waits for busy windows */
-	list_del_init(&c->lru);
-	c->state = PD_CHUNK_BUSY;
+	pd_chunk_take(w, c);
 	pd_chunk_zap(c);
 	mutex_unlock(&w->lock);
-	pd_chunk_unmap(c, PD_WAIT_HOST);
+	pd_chunk_unmap(c, PD_WAIT_KILL);
 	mutex_lock(&w->lock);
 	return true;
 }
 
-/* finds room for @c, which is busy; w->lock held, may be given up meanwhile. 0 or -ENOSPC */
-static int pd_window_alloc(struct pd_windows *w, struct pd_chunk *c)
+/*
+ * Waits until a window that others map or evict has moved: then it can be evicted, or has left room. Those wait
+ * for the host alone, never for room. w->lock held, is given up meanwhile. 0; -ENOSPC when there is none such;
+ * -EIO when the host is lost, -EINTR when the task was killed
+ */
+static int pd_window_await(struct pd_host *host, struct pd_windows *w)
+{
+	unsigned int moves = w->moves;
+	int ret;
+
+	if (pd_host_lost(host))
+		return -EIO;
+	if (!w->moving)
+		return -ENOSPC;
+	mutex_unlock(&w->lock);
+	ret = wait_event_killable(w->wait, READ_ONCE(w->moves) != moves || pd_host_lost(host));
+	mutex_lock(&w->lock);
+	return ret ? -EINTR : 0;
+}
+
+/*
+ * Finds room for @c, which is busy; with @must at the cost of held ones, too, and waits for what others leave.
+ * w->lock held, may be given up meanwhile. 0, -ENOSPC, -EIO or -EINTR
+ */
+static int pd_window_alloc(struct pd_windows *w, struct pd_chunk *c, bool must)
 {
 	unsigned long at;
+	int ret;
 
 	for (;;) {
 		if (!w->pool)
@@ -169,55 +243,54 @@ static int pd_window_alloc(struct pd_windows *w, struct pd_chunk *c)
 			if (at) {
 				c->window = at - w->base;
 				w->count++;
+				w->moving++;
 				atomic_inc(&pd_stats.windows);
 				return 0;
 			}
 		}
-		if (!pd_window_evict(w))
-			return -ENOSPC;
+		ret = 0;
+		if (!pd_window_evict(w, must))
+			ret = must ? pd_window_await(c->map->host, w) : -ENOSPC;
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		if (ret)
+			return ret;
 	}
 }
 
-/* the request to map @c was left by its task: whatever comes of it, the place is not used again */
-static vm_fault_t pd_window_failed(struct pd_windows *w, struct pd_chunk *c, bool answered)
+/* maps @c, which is busy; 0, or what the fault becomes. Takes and gives w->lock. @must: as above */
+static vm_fault_t pd_window_map(struct pd_windows *w, struct pd_chunk *c, bool must)
 {
-	mutex_lock(&w->lock);
-	if (answered && w->pool)
-		gen_pool_free(w->pool, w->base + c->window, pd_chunk_len(c));
-	w->count--;
-	atomic_dec(&pd_stats.windows);
-	c->state = PD_CHUNK_NONE;
-	mutex_unlock(&w->lock);
-	wake_up_all(&w->wait);
-	return VM_FAULT_SIGBUS;
-}
-
-/* maps @c, which is busy; 0, or what the fault becomes. Takes and gives w->lock */
-static vm_fault_t pd_window_map(struct pd_windows *w, struct pd_chunk *c)
-{
-	struct pd_request *answered;
+	struct pd_request *r;
+	bool answered;
 	long ret;
 
 	mutex_lock(&w->lock);
-	ret = pd_window_alloc(w, c);
+	ret = pd_window_alloc(w, c, must);
 	if (ret)
 		c->state = PD_CHUNK_NONE;
 	mutex_unlock(&w->lock);
 	if (ret) {
 		wake_up_all(&w->wait);
-		pr_err_ratelimited(
-			PD_NAME
-			": no room in the window region (%llu bytes) for a mapping of %lu bytes\n",
-			w->size, pd_chunk_len(c));
+		if (ret == -ENOSPC && must)
+			pr_err_ratelimited(
+				PD_NAME
+				": no room in the window region (%llu bytes) for a mapping of %lu bytes\n",
+				w->size, pd_chunk_len(c));
 		return VM_FAULT_SIGBUS;
 	}
 
-	ret = pd_window_op(c, PD_OP_WINDOW_MAP, PD_WAIT_KILL, &answered);
+	r = pd_window_op(c, PD_OP_WINDOW_MAP);
+	ret = pd_req_run(&r, PD_WAIT_KILL);
+	answered = r;
+	pd_req_free(r);
 	if (ret < 0) {
 		if (answered)
 			pr_err_ratelimited(PD_NAME ": the host cannot show a mapping: error %ld\n",
 					   ret);
-		return pd_window_failed(w, c, answered);
+		/* of one that its task left nobody will know what came of it: the place stays taken */
+		pd_chunk_gone(w, c, answered);
+		return VM_FAULT_SIGBUS;
 	}
 	c->memtype = pd_chunk_memtype(c);
 	if (!c->memtype) {
@@ -227,16 +300,18 @@ static vm_fault_t pd_window_map(struct pd_windows *w, struct pd_chunk *c)
 	mutex_lock(&w->lock);
 	c->state = PD_CHUNK_MAPPED;
 	list_add_tail(&c->lru, &w->lru);
+	w->moving--;
+	w->moves++;
 	mutex_unlock(&w->lock);
 	wake_up_all(&w->wait);
 	return 0;
 }
 
 /**
- * pd_window_hold() - has the begin of a mapping in a window from now on, as long as it lives
+ * pd_window_hold() - has the begin of a mapping in a window from now on, until pd_window_unhold()
  * @map: mapping
  *
- * May sleep. Where there is no room it has none.
+ * May sleep. Where there is no room it has none, and where others would get SIGBUS for want of it, it is evicted.
  */
 void pd_window_hold(struct pd_map *map)
 {
@@ -245,14 +320,26 @@ void pd_window_hold(struct pd_map *map)
 	bool mine;
 
 	mutex_lock(&w->lock);
-	map->held = true;
+	map->held++;
 	mine = c->state == PD_CHUNK_NONE && !pd_host_lost(map->host) &&
 	       !READ_ONCE(map->host->stopping) && w->size;
 	if (mine)
 		c->state = PD_CHUNK_BUSY;
 	mutex_unlock(&w->lock);
 	if (mine)
-		pd_window_map(w, c);
+		pd_window_map(w, c, false);
+}
+
+/* ends one pd_window_hold(); may sleep */
+void pd_window_unhold(struct pd_map *map)
+{
+	struct pd_windows *w = &map->host->windows;
+
+	mutex_lock(&w->lock);
+	map->held--;
+	w->moves++;
+	mutex_unlock(&w->lock);
+	wake_up_all(&w->wait);
 }
 
 /* sets the entries of the page at @offset of @c's mapping and of some behind it; w->lock held */
@@ -306,7 +393,7 @@ vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf)
 		if (c->state == PD_CHUNK_NONE) {
 			c->state = PD_CHUNK_BUSY;
 			mutex_unlock(&w->lock);
-			ret = pd_window_map(w, c);
+			ret = pd_window_map(w, c, true);
 			if (ret)
 				return ret;
 			continue;
@@ -316,6 +403,16 @@ vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf)
 							 pd_host_lost(map->host)))
 			return VM_FAULT_SIGBUS;
 	}
+}
+
+/* the last VMA of @map is closing: nobody sees its windows, and the inode need not be there from now on */
+void pd_windows_hide(struct pd_map *map)
+{
+	struct pd_windows *w = &map->host->windows;
+
+	mutex_lock(&w->lock);
+	map->mapping = NULL;
+	mutex_unlock(&w->lock);
 }
 
 /* takes all windows of a mapping that no VMA shows any more; may sleep */
@@ -335,8 +432,7 @@ void pd_windows_unmap(struct pd_map *map)
 			mutex_lock(&w->lock);
 		}
 		if (c->state == PD_CHUNK_MAPPED) {
-			c->state = PD_CHUNK_BUSY;
-			list_del_init(&c->lru);
+			pd_chunk_take(w, c);
 			mutex_unlock(&w->lock);
 			pd_chunk_unmap(c, PD_WAIT_EXIT);
 		} else {
@@ -358,8 +454,7 @@ void pd_windows_forget(struct pd_host *host)
 			mutex_unlock(&w->lock);
 			return;
 		}
-		list_del_init(&c->lru);
-		c->state = PD_CHUNK_BUSY;
+		pd_chunk_take(w, c);
 		pd_chunk_zap(c);
 		mutex_unlock(&w->lock);
 		pd_chunk_unmap(c, PD_WAIT_HOST);

@@ -18,7 +18,7 @@ TEST_DEVICES[0] += f",{RULES}"
 DEVICES = [*TEST_DEVICES, "--device=/dev/video0", "--device=/dev/net/tun,caps=net_admin"]
 MODULES = "--host-modules=vivid:n_devs=1 testdev tun"
 STEPS = ["testdev", "testdev32", "opener", "frames", "stream-mmap", "stream-user", "tun", "three-deep",
-         "counters", "unload"]
+         "few-windows", "counters", "unload"]
 # after the guest's end: processes, and what the daemon holds open
 LEFT = """{ ps -eo comm; for p in $PARADICE_DAEMON_PIDS; do ls -l /proc/$p/fd; done; } \
     >/share/out/left.out"""
@@ -115,6 +115,12 @@ def test_pointers_three_deep_take_no_fault(guest):
         calls, _, requests, faults = re.search(rf"^{case} 0 (\d+) (\d+) (\d+) (\d+)", text, re.M).groups()
         # what unmapped pages leave to be said may be a request of its own
         assert int(requests) >= int(calls) > 0 and faults == "0", text
+
+
+def test_threads_share_few_windows(guest):
+    status, text = guest.step("few-windows")
+    assert status == 0, text
+    assert "mapmany.threads: 80 right" in text, text
 
 
 def test_nothing_stays_pinned(guest):
