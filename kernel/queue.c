@@ -209,16 +209,18 @@ void pd_queue_answered(struct pd_queue *q)
 /**
  * pd_queue_spin() - somebody begins, or ends, to look for answers
  * @q: queue
- * @on: the caller will call pd_queue_answered() itself until it calls this without. Interrupts are
- *	suppressed as long as anybody does
+ * @on: the caller will call pd_queue_answered() itself until it calls this without, and keeps the processor
+ *	as long: interrupts are suppressed meanwhile, and others may be asleep for their answers
  *
- * Task context, no locks held.
+ * Task context, no locks held; between both calls nothing may sleep.
  */
 void pd_queue_spin(struct pd_queue *q, bool on)
 {
 	unsigned long flags;
 	bool last;
 
+	if (on)
+		preempt_disable();
 	spin_lock_irqsave(&q->lock, flags);
 	if (on && !q->spinning++ && q->live)
 		q->ops->quiet(q);
@@ -226,6 +228,8 @@ void pd_queue_spin(struct pd_queue *q, bool on)
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (last)
 		pd_queue_answered(q); /* which allows interrupts again */
+	if (!on)
+		preempt_enable();
 }
 
 /* ---- the end ---- */

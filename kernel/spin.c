@@ -17,6 +17,8 @@
 #define PD_SPIN_FIRST 10000u /* ns */
 /* where looking is of no use, it is tried again each so many times */
 #define PD_SPIN_PROBE 8
+/* not where locks sleep: who looks keeps the processor */
+#define PD_SPINS (!IS_ENABLED(CONFIG_PREEMPT_RT))
 
 static u32 pd_spin_max(void)
 {
@@ -50,7 +52,7 @@ static u32 pd_spin_limit(struct pd_spin *spin)
 /* tells the host of @r. Where its task will look for the answer, that needs no interrupt from now on */
 void pd_req_kick(struct pd_request *r)
 {
-	if (r->awaited)
+	if (r->awaited && PD_SPINS)
 		pd_queue_spin(pd_req_queue(r), true);
 	pd_queue_kick(pd_req_queue(r));
 }
@@ -66,6 +68,8 @@ void pd_req_spin(struct pd_request *r)
 	u64 begin = local_clock();
 
 	r->sent = begin;
+	if (!PD_SPINS)
+		return;
 	if (!single_task_running())
 		limit = 0;
 	for (;;) {
