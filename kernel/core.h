@@ -105,6 +105,7 @@ void pd_ping_exit(struct pd_host *host);
 
 /* main.c */
 extern struct workqueue_struct *pd_wq;
+extern struct workqueue_struct *pd_quick_wq;
 extern unsigned int pd_warm_pages;
 extern unsigned int pd_max_windows;
 extern unsigned int pd_kept_pages;
@@ -144,12 +145,14 @@ struct pd_spin {
  * @files: struct pd_file by handle, RCU, its lock taken with interrupts off
  * @mms: struct pd_mm by address of the mm_struct, 0 for the kernel's
  * @rules: struct pd_rules, see rules.h
- * @nodes: struct pd_node by device id
+ * @nodes: struct pd_node by device id, its lock taken with interrupts off; PD_NODE_LEAVING marks those that go
  * @nodes_lock: serialises the coming and going of nodes
  * @directory: the host's below /sys/devices, or NULL
  * @places: struct pd_place (identity.h), what is in it
  * @buses: struct pd_bus, of the objects among them
  * @windows: the window region
+ * @hotplug: makes nodes come and go as events told
+ * @rescan: an event told of a device that there may be no node for
  * @watch: asks for a sign of life while requests wait
  * @debug: its directory in debugfs
  * @ping: a PING is under way
@@ -179,6 +182,8 @@ struct pd_host {
 	struct list_head places;
 	struct list_head buses;
 	struct pd_windows windows;
+	struct work_struct hotplug;
+	bool rescan;
 	struct delayed_work watch;
 	struct dentry *debug;
 	bool ping;
@@ -366,11 +371,12 @@ struct pd_node {
 	bool gone;
 };
 
+#define PD_NODE_LEAVING XA_MARK_1
+
 int pd_node_init(void);
 void pd_node_exit(void);
 int pd_node_scan(struct pd_host *host);
-int pd_node_add(struct pd_host *host, u32 index);
-void pd_node_remove(struct pd_host *host, u32 id);
+void pd_node_remove_leaving(struct pd_host *host);
 void pd_node_remove_all(struct pd_host *host);
 
 /* ---- files ---- */
@@ -454,7 +460,7 @@ void pd_file_sigio(struct pd_file *pf, u32 events);
 
 /* event.c */
 void pd_event(struct pd_host *host, const struct pd_event *ev);
-void pd_event_flush(void);
+void pd_hotplug_work(struct work_struct *work);
 int pd_event_init(void);
 void pd_event_exit(void);
 

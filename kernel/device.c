@@ -234,12 +234,12 @@ static int pd_node_create(struct pd_host *host, const struct pd_device *d,
 
 	if (IS_ERR(node))
 		return PTR_ERR(node);
-	ret = xa_insert(&host->nodes, node->id, node, GFP_KERNEL);
+	ret = xa_insert_irq(&host->nodes, node->id, node, GFP_KERNEL);
 	if (ret)
 		goto err;
 	ret = identity ? pd_node_identify(host, node, d, identity) : pd_node_plain(host, node, d);
 	if (ret) {
-		xa_erase(&host->nodes, node->id);
+		xa_erase_irq(&host->nodes, node->id);
 		goto err;
 	}
 	dev_info(host->parent, "/dev/%s is the host's %s, device %u:%u there\n", node->name,
@@ -251,41 +251,82 @@ err:
 	return ret;
 }
 
-/**
- * pd_node_add() - asks for the description of a device and makes its node
- * @host: whose
- * @index: which
- *
- * Return: 0, also where it is there already; -ENODEV for a free index, -ERANGE past the last, or
- * another negative errno. May sleep.
- */
-int pd_node_add(struct pd_host *host, u32 index)
+static void pd_node_destroy(struct pd_node *node)
 {
-	struct pd_identity *identity = NULL;
-	struct pd_device d;
+	WRITE_ONCE(node->gone, true);
+	if (node->place) {
+		/* the device stays while others are in it; the open number does not */
+		pd_place_put(node->host, node->place);
+		cdev_del(&node->cdev);
+		return;
+	}
+	cdev_device_del(&node->cdev, &node->object.dev);
+	put_device(&node->object.dev);
+}
+
+/* asks for the description of the device with @index. May sleep */
+static long pd_node_ask(struct pd_host *host, u32 index, struct pd_device *d)
+{
 	struct pd_request *r;
-	unsigned int i;
 	long ret;
 
 	r = pd_req_new(host, PD_OP_DEVICE, NULL);
 	if (!r)
 		return -ENOMEM;
-	ret = pd_req_tail(r, sizeof(d));
+	ret = pd_req_tail(r, sizeof(*d));
 	if (ret)
 		goto free;
 	r->req.u.device.index = cpu_to_le32(index);
 	ret = pd_req_run(&r, PD_WAIT_HOST);
-	if (ret >= 0 && r->len < sizeof(r->resp) + sizeof(d))
+	if (ret >= 0 && r->len < sizeof(r->resp) + sizeof(*d))
 		ret = -EPROTO;
 	if (ret >= 0)
-		memcpy(&d, r->tail, sizeof(d));
+		memcpy(d, r->tail, sizeof(*d));
 free:
 	pd_req_free(r);
+	return min(ret, 0L);
+}
+
+/* the device with this id is gone; files that are open stay. nodes_lock held; may sleep */
+static void pd_node_remove(struct pd_host *host, u32 id)
+{
+	struct pd_node *node = xa_erase_irq(&host->nodes, id);
+
+	if (node)
+		pd_node_destroy(node);
+}
+
+/* @d was described before it had a node: an event that it is gone may have come too early for that */
+static void pd_node_recheck(struct pd_host *host, u32 index, const struct pd_device *d)
+{
+	struct pd_device now;
+	long ret = pd_node_ask(host, index, &now);
+
+	if (ret != -ENODEV && ret != -ERANGE && (ret || now.id == d->id))
+		return;
+	mutex_lock(&host->nodes_lock);
+	pd_node_remove(host, le32_to_cpu(d->id));
+	mutex_unlock(&host->nodes_lock);
+}
+
+/*
+ * Asks for the description of a device and makes its node. 0, also where it is there already; -ENODEV for a free
+ * index, -ERANGE past the last, or another negative errno. May sleep.
+ */
+static int pd_node_add(struct pd_host *host, u32 index)
+{
+	struct pd_identity *identity = NULL;
+	bool made = false;
+	struct pd_device d;
+	unsigned int i;
+	long ret;
+
+	ret = pd_node_ask(host, index, &d);
 	if (ret < 0)
 		return ret;
 	if (!pd_name_valid(d.name, sizeof(d.name))) {
-		dev_err(host->parent, "device %u of the host has no usable name: left out\n",
-			index);
+		dev_err_ratelimited(host->parent,
+				    "device %u of the host has no usable name: left out\n", index);
 		return -EINVAL;
 	}
 
@@ -304,18 +345,22 @@ free:
 	} else {
 		ret = pd_node_create(host, &d, identity);
 		if (ret && identity) {
-			dev_warn(host->parent,
-				 "the host's device %s cannot be shown as what it is: %ld\n",
-				 (const char *)d.name, ret);
+			dev_warn_ratelimited(
+				host->parent,
+				"the host's device %s cannot be shown as what it is: %ld\n",
+				(const char *)d.name, ret);
 			ret = pd_node_create(host, &d, NULL);
 		}
+		made = !ret;
 	}
 	mutex_unlock(&host->nodes_lock);
 	mutex_unlock(&pd_adding);
 	pd_identity_free(identity);
 	if (ret)
-		dev_err(host->parent, "no node for the host's device %s: %ld\n",
-			(const char *)d.name, ret);
+		dev_err_ratelimited(host->parent, "no node for the host's device %s: %ld\n",
+				    (const char *)d.name, ret);
+	if (made)
+		pd_node_recheck(host, index, &d);
 	return ret;
 }
 
@@ -329,34 +374,21 @@ int pd_node_scan(struct pd_host *host)
 		ret = pd_node_add(host, index);
 		if (ret == -ERANGE)
 			return 0;
-		if (pd_host_lost(host))
+		if (pd_host_lost(host) || READ_ONCE(host->stopping))
 			return -EIO;
 	}
 	return -EPROTO;
 }
 
-static void pd_node_destroy(struct pd_node *node)
-{
-	WRITE_ONCE(node->gone, true);
-	if (node->place) {
-		/* the device stays while others are in it; the open number does not */
-		pd_place_put(node->host, node->place);
-		cdev_del(&node->cdev);
-		return;
-	}
-	cdev_device_del(&node->cdev, &node->object.dev);
-	put_device(&node->object.dev);
-}
-
-/* the device with this id is gone; files that are open stay. May sleep */
-void pd_node_remove(struct pd_host *host, u32 id)
+/* of these devices an event told that they are gone; may sleep */
+void pd_node_remove_leaving(struct pd_host *host)
 {
 	struct pd_node *node;
+	unsigned long id;
 
 	mutex_lock(&host->nodes_lock);
-	node = xa_erase(&host->nodes, id);
-	if (node)
-		pd_node_destroy(node);
+	xa_for_each_marked(&host->nodes, id, node, PD_NODE_LEAVING)
+		pd_node_remove(host, id);
 	mutex_unlock(&host->nodes_lock);
 }
 
@@ -366,10 +398,8 @@ void pd_node_remove_all(struct pd_host *host)
 	unsigned long id;
 
 	mutex_lock(&host->nodes_lock);
-	xa_for_each(&host->nodes, id, node) {
-		xa_erase(&host->nodes, id);
-		pd_node_destroy(node);
-	}
+	xa_for_each(&host->nodes, id, node)
+		pd_node_remove(host, id);
 	pd_places_exit(host);
 	mutex_unlock(&host->nodes_lock);
 }

@@ -2,53 +2,42 @@
 /*
  * Events from the host.
  */
-#include <linux/slab.h>
-
 #include "core.h"
 
-/* one at a time, in the order in which the host sent them */
+/* coming and going of devices, which waits for hosts */
 static struct workqueue_struct *pd_event_wq;
 
-/**
- * struct pd_hotplug - a device comes or goes
- * @work: for what cannot be done in an interrupt
- * @host: counted
- * @type: PD_EV_DEVICE_*
- * @arg: the event's
+/*
+ * Whatever the events were, and however many: what is to go goes, and the host is asked for what it has now. A
+ * device that goes and comes has another id then.
  */
-struct pd_hotplug {
-	struct work_struct work;
-	struct pd_host *host;
-	u32 type;
-	u32 arg;
-};
-
-static void pd_hotplug_work(struct work_struct *work)
+void pd_hotplug_work(struct work_struct *work)
 {
-	struct pd_hotplug *h = container_of(work, struct pd_hotplug, work);
+	struct pd_host *host = container_of(work, struct pd_host, hotplug);
 
-	if (h->type == PD_EV_DEVICE_ADD)
-		pd_node_add(h->host, h->arg);
-	else
-		pd_node_remove(h->host, h->arg);
-	pd_host_put(h->host);
-	kfree(h);
+	pd_node_remove_leaving(host);
+	if (xchg(&host->rescan, false))
+		pd_node_scan(host);
+	pd_host_put(host);
 }
 
 static void pd_hotplug(struct pd_host *host, u32 type, u32 arg)
 {
-	struct pd_hotplug *h;
+	unsigned long flags;
 
 	if (READ_ONCE(host->stopping))
 		return;
-	h = kzalloc(sizeof(*h), GFP_ATOMIC);
-	if (!h)
-		return;
-	INIT_WORK(&h->work, pd_hotplug_work);
-	h->host = pd_host_get(host);
-	h->type = type;
-	h->arg = arg;
-	queue_work(pd_event_wq, &h->work);
+	if (type == PD_EV_DEVICE_ADD) {
+		WRITE_ONCE(host->rescan, true);
+	} else {
+		/* one without a node has none to lose, or pd_node_add() sees that it is gone */
+		xa_lock_irqsave(&host->nodes, flags);
+		__xa_set_mark(&host->nodes, arg, PD_NODE_LEAVING);
+		xa_unlock_irqrestore(&host->nodes, flags);
+	}
+	pd_host_get(host);
+	if (!queue_work(pd_event_wq, &host->hotplug))
+		pd_host_put(host); /* not the last one */
 }
 
 /**
@@ -90,15 +79,9 @@ void pd_event(struct pd_host *host, const struct pd_event *ev)
 	rcu_read_unlock();
 }
 
-/* waits for what earlier events left to be done */
-void pd_event_flush(void)
-{
-	flush_workqueue(pd_event_wq);
-}
-
 int pd_event_init(void)
 {
-	pd_event_wq = alloc_ordered_workqueue(PD_NAME "_event", 0);
+	pd_event_wq = alloc_workqueue(PD_NAME "_event", WQ_UNBOUND, 0);
 	return pd_event_wq ? 0 : -ENOMEM;
 }
 

@@ -28,13 +28,14 @@ void pd_host_init(struct pd_host *host, const struct pd_transport_ops *ops, stru
 	xa_init_flags(&host->files, XA_FLAGS_LOCK_IRQ);
 	xa_init(&host->mms);
 	xa_init(&host->rules);
-	xa_init(&host->nodes);
+	xa_init_flags(&host->nodes, XA_FLAGS_LOCK_IRQ);
 	mutex_init(&host->nodes_lock);
 	INIT_LIST_HEAD(&host->places);
 	INIT_LIST_HEAD(&host->buses);
 	mutex_init(&host->windows.lock);
 	init_waitqueue_head(&host->windows.wait);
 	INIT_LIST_HEAD(&host->windows.lru);
+	INIT_WORK(&host->hotplug, pd_hotplug_work);
 	INIT_DELAYED_WORK(&host->watch, pd_host_watch);
 }
 
@@ -97,7 +98,7 @@ int pd_host_start(struct pd_host *host)
 void pd_host_stop(struct pd_host *host)
 {
 	WRITE_ONCE(host->stopping, true);
-	pd_event_flush();
+	flush_work(&host->hotplug);
 	pd_ping_exit(host);
 	pd_node_remove_all(host);
 	pd_windows_forget(host);

@@ -11,6 +11,8 @@
 #include "xenbus.h"
 
 struct workqueue_struct *pd_wq;
+/* for what waits for nobody: what ends waits must not be behind them */
+struct workqueue_struct *pd_quick_wq;
 
 unsigned int pd_warm_pages = 16384;
 module_param_named(warm_pages, pd_warm_pages, uint, 0644);
@@ -51,9 +53,13 @@ static int __init pd_init(void)
 	pd_wq = alloc_workqueue(PD_NAME, WQ_UNBOUND | WQ_MEM_RECLAIM, WQ_UNBOUND_MAX_ACTIVE);
 	if (!pd_wq)
 		return -ENOMEM;
+	ret = -ENOMEM;
+	pd_quick_wq = alloc_workqueue(PD_NAME "_quick", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!pd_quick_wq)
+		goto err_wq;
 	ret = pd_event_init();
 	if (ret)
-		goto err_wq;
+		goto err_quick;
 	ret = pd_pins_init();
 	if (ret)
 		goto err_event;
@@ -88,6 +94,8 @@ err_pages:
 	pd_pins_exit();
 err_event:
 	pd_event_exit();
+err_quick:
+	destroy_workqueue(pd_quick_wq);
 err_wq:
 	destroy_workqueue(pd_wq);
 	return ret;
@@ -104,6 +112,7 @@ static void __exit pd_exit(void)
 	/* what the last requests left to be done; it may leave some more itself */
 	drain_workqueue(pd_wq);
 	destroy_workqueue(pd_wq);
+	destroy_workqueue(pd_quick_wq);
 	pd_anon_exit();
 	pd_node_exit();
 	mmu_notifier_synchronize();

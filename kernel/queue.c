@@ -7,6 +7,11 @@
 #include "queue.h"
 #include "request.h"
 
+/* events that are taken at once: the host may send others as fast */
+#define PD_EVENTS_AT_ONCE 64
+
+static void pd_queue_rest(struct work_struct *work);
+
 /**
  * pd_queue_init() - prepares a queue
  * @q: zeroed
@@ -20,6 +25,7 @@ void pd_queue_init(struct pd_queue *q, struct pd_host *host, const struct pd_que
 {
 	spin_lock_init(&q->lock);
 	INIT_LIST_HEAD(&q->inflight);
+	INIT_WORK(&q->rest, pd_queue_rest);
 	q->ops = ops;
 	q->host = host;
 	q->index = index;
@@ -167,43 +173,86 @@ static void pd_queue_take(struct pd_queue *q)
 	wake_up(&q->host->space);
 }
 
-/* hands over all events */
-static void pd_queue_take_events(struct pd_queue *q)
+/* takes the next event; @more: there may be others */
+static bool pd_queue_next_event(struct pd_queue *q, struct pd_event *ev, u32 *len, bool *more)
 {
+	unsigned long flags;
+	bool have;
+
+	spin_lock_irqsave(&q->lock, flags);
+	have = q->live && q->ops->take_event(q, ev, len);
+	*more = have || (q->live && q->ops->listen(q));
+	if (!*more && q->behind) {
+		q->behind = false;
+		if (q->live && q->ops->caught_up)
+			q->ops->caught_up(q);
+	}
+	spin_unlock_irqrestore(&q->lock, flags);
+	return have;
+}
+
+/* hands over events, and leaves to a work item those that come as fast: true */
+static bool pd_queue_take_events(struct pd_queue *q)
+{
+	unsigned int left = PD_EVENTS_AT_ONCE;
 	struct pd_event ev;
 	unsigned long flags;
-	bool more, have;
+	bool more;
 	u32 len;
 
 	do {
-		spin_lock_irqsave(&q->lock, flags);
-		have = q->live && q->ops->take_event(q, &ev, &len);
-		more = have || (q->live && q->ops->listen(q));
-		spin_unlock_irqrestore(&q->lock, flags);
-		if (have && len >= sizeof(ev))
+		if (pd_queue_next_event(q, &ev, &len, &more) && len >= sizeof(ev))
 			pd_event(q->host, &ev);
-	} while (more);
+	} while (more && --left);
+	if (!more)
+		return false;
+
+	spin_lock_irqsave(&q->lock, flags);
+	if (q->live) {
+		q->ops->quiet(q);
+		q->behind = true;
+		queue_work(pd_quick_wq, &q->rest);
+	}
+	spin_unlock_irqrestore(&q->lock, flags);
+	return true;
 }
 
-/*
- * Takes what the host has answered, and loses a host that broke the ring. Called by the transport for an
- * interrupt, and by whoever looks for an answer. No locks held.
- */
-void pd_queue_answered(struct pd_queue *q)
+/* loses a host that broke the ring */
+static void pd_queue_check(struct pd_queue *q)
 {
 	unsigned long flags;
 	bool broken;
-
-	if (q->index == PD_QUEUE_EVENT)
-		pd_queue_take_events(q);
-	else
-		pd_queue_take(q);
 
 	spin_lock_irqsave(&q->lock, flags);
 	broken = q->live && q->ops->space(q) < 0;
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (broken)
 		pd_host_lose(q->host, "it broke a virtqueue");
+}
+
+static void pd_queue_rest(struct work_struct *work)
+{
+	struct pd_queue *q = container_of(work, struct pd_queue, rest);
+
+	pd_queue_take_events(q);
+	pd_queue_check(q);
+}
+
+/*
+ * Takes what the host has answered, and loses a host that broke the ring. Called by the transport for an
+ * interrupt, and by whoever looks for an answer. No locks held. True: there is more, which a work item takes, and
+ * pd_queue_ops.caught_up follows.
+ */
+bool pd_queue_answered(struct pd_queue *q)
+{
+	bool later = false;
+
+	if (q->index == PD_QUEUE_EVENT)
+		later = READ_ONCE(q->behind) || pd_queue_take_events(q);
+	else
+		pd_queue_take(q);
+	pd_queue_check(q);
+	return later;
 }
 
 /**
@@ -234,7 +283,7 @@ void pd_queue_spin(struct pd_queue *q, bool on)
 
 /* ---- the end ---- */
 
-/* nothing touches the ring from now on, but pd_queue_drain() */
+/* nothing touches the ring from now on, but pd_queue_drain(). May sleep */
 void pd_queue_end(struct pd_queue *q)
 {
 	unsigned long flags;
@@ -242,6 +291,7 @@ void pd_queue_end(struct pd_queue *q)
 	spin_lock_irqsave(&q->lock, flags);
 	q->live = false;
 	spin_unlock_irqrestore(&q->lock, flags);
+	cancel_work_sync(&q->rest);
 }
 
 /* takes back all that an ended queue holds: the device is quiet. May sleep */

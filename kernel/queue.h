@@ -9,6 +9,7 @@
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 struct pd_event;
 struct pd_host;
@@ -26,6 +27,7 @@ struct pd_request;
  *	when there is none. @len: bytes of it that were written
  * @quiet: no interrupts for answers, until @listen
  * @listen: interrupts for the next answer; true when there is one to be taken already
+ * @caught_up: what pd_queue_answered() left to be done is done. NULL where that is of no interest
  * @detach: takes back what was never answered, one by one; NULL when there is no more. The ring has
  *	stopped, and the lock is not held
  *
@@ -39,6 +41,7 @@ struct pd_queue_ops {
 	bool (*take_event)(struct pd_queue *q, struct pd_event *ev, u32 *len);
 	void (*quiet)(struct pd_queue *q);
 	bool (*listen)(struct pd_queue *q);
+	void (*caught_up)(struct pd_queue *q);
 	void *(*detach)(struct pd_queue *q);
 };
 
@@ -49,11 +52,13 @@ struct pd_queue_ops {
  * @reserved: descriptors kept for messages that will be submitted
  * @margin: descriptors set aside for messages that must not wait behind operations
  * @spinning: tasks that look for answers themselves; no interrupts meanwhile
+ * @behind: events are left to @rest
  * @inflight: requests in it
  * @ops: the ring's functions
  * @host: to whom it leads
  * @index: PD_QUEUE_CONTROL, PD_QUEUE_EVENT, or PD_QUEUE_REQUEST and on
  * @cost: descriptors that a message can take
+ * @rest: takes the events that an interrupt left
  */
 struct pd_queue {
 	spinlock_t lock; /* see above */
@@ -61,18 +66,20 @@ struct pd_queue {
 	unsigned int reserved;
 	unsigned int margin;
 	unsigned int spinning;
+	bool behind;
 	struct list_head inflight;
 	const struct pd_queue_ops *ops;
 	struct pd_host *host;
 	unsigned int index;
 	unsigned int cost;
+	struct work_struct rest;
 };
 
 /* for transports */
 void pd_queue_init(struct pd_queue *q, struct pd_host *host, const struct pd_queue_ops *ops,
 		   unsigned int index, unsigned int cost);
 void pd_queue_begin(struct pd_queue *q, unsigned int num);
-void pd_queue_answered(struct pd_queue *q);
+bool pd_queue_answered(struct pd_queue *q);
 void pd_queue_end(struct pd_queue *q);
 void pd_queue_drain(struct pd_queue *q);
 

@@ -202,6 +202,18 @@ static bool pd_xen_listen(struct pd_queue *q)
 	return pd_ring_listen(&to_queue(q)->ring);
 }
 
+static void pd_xen_eoi(struct pd_xen_queue *xq)
+{
+	/* an event for what a task has found itself is none too many */
+	xen_irq_lateeoi(xq->irq, xchg(&xq->taken, false) ? 0 : XEN_EOI_FLAG_SPURIOUS);
+}
+
+/* no interrupt comes before: events that never end do not keep the processor */
+static void pd_xen_caught_up(struct pd_queue *q)
+{
+	pd_xen_eoi(to_queue(q));
+}
+
 static void *pd_xen_detach(struct pd_queue *q)
 {
 	return pd_ring_detach(&to_queue(q)->ring);
@@ -215,6 +227,7 @@ static const struct pd_queue_ops pd_xen_queue_ops = {
 	.take_event = pd_xen_take_event,
 	.quiet = pd_xen_quiet,
 	.listen = pd_xen_listen,
+	.caught_up = pd_xen_caught_up,
 	.detach = pd_xen_detach,
 };
 
@@ -222,9 +235,8 @@ static irqreturn_t pd_xen_interrupt(int irq, void *data)
 {
 	struct pd_xen_queue *xq = data;
 
-	pd_queue_answered(&xq->q);
-	/* an event for what a task has found itself is none too many */
-	xen_irq_lateeoi(irq, xchg(&xq->taken, false) ? 0 : XEN_EOI_FLAG_SPURIOUS);
+	if (!pd_queue_answered(&xq->q))
+		pd_xen_eoi(xq);
 	return IRQ_HANDLED;
 }
 

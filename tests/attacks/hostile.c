@@ -7,6 +7,7 @@
  * changed, "tails" (what follows an answer) too, "lengths" are false, answers are "late" (behind the
  * queue's next one), come "twice", or a "ring" entry is nonsense. "die": a worker
  * ends when it is N seconds old, just before an answer. "slow": each answer on the control queue takes N ms.
+ * "flood": again and again an event that comes N times.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -17,18 +18,34 @@
 #include <unistd.h>
 
 #include "paradice/protocol.h"
-#include "../../daemon/worker_private.h"
+#include "../../daemon/events.h"
 
 #define VARIABLE "PARADICE_HOSTILE"
 #define REMEMBERED 256
 
-enum { SEED, ANSWERS, EVENTS, TAILS, LENGTHS, LATE, TWICE, RING, DIE, SLOW, SETTINGS };
+enum {
+	SEED,
+	ANSWERS,
+	EVENTS,
+	TAILS,
+	LENGTHS,
+	LATE,
+	TWICE,
+	RING,
+	DIE,
+	SLOW,
+	FLOOD,
+	SETTINGS
+};
 
-static const char *const names[SETTINGS] = { "seed", "answers", "events", "tails", "lengths",
-					     "late", "twice",	"ring",	  "die",   "slow" };
+static const char *const names[SETTINGS] = { "seed",  "answers", "events", "tails",
+					     "lengths", "late",	 "twice",  "ring",
+					     "die",   "slow",	 "flood" };
 
 int __real_execve(const char *path, char *const argv[], char *const envp[]);
 int __wrap_execve(const char *path, char *const argv[], char *const envp[]);
+struct events *__real_events_create(struct worker *w);
+struct events *__wrap_events_create(struct worker *w);
 int __real_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
 		    uint64_t offset, const void *in, uint64_t len);
 int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
@@ -182,6 +199,25 @@ static void spoil_bytes(uint8_t *bytes, uint64_t len)
 		bytes[any() % len] = (uint8_t)word();
 }
 
+static void *flood(void *arg)
+{
+	for (;;) {
+		usleep(20000);
+		events_send(arg, PD_EV_DEVICE_ADD, 0, 0);
+	}
+	return NULL;
+}
+
+struct events *__wrap_events_create(struct worker *w)
+{
+	struct events *e = __real_events_create(w);
+	pthread_t thread;
+
+	if (e && settings[FLOOD] && pthread_create(&thread, NULL, flood, e))
+		exit(2);
+	return e;
+}
+
 int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
 		    uint64_t offset, const void *in, uint64_t len)
 {
@@ -213,6 +249,9 @@ void __wrap_vq_push(struct virtqueue *q, uint16_t head, uint32_t len)
 
 	if (q->index == PD_QUEUE_CONTROL)
 		usleep((useconds_t)settings[SLOW] * 1000);
+	/* a buffer that is taken is given again at once, under the same number */
+	for (uint64_t n = q->index == PD_QUEUE_EVENT ? settings[FLOOD] : 0; n; n--)
+		__real_vq_push(q, head, len);
 	pthread_mutex_lock(&lock);
 	if (settings[DIE] && time(NULL) - born >= (time_t)settings[DIE])
 		_exit(1);

@@ -57,6 +57,19 @@ def test_lying_host(lab, kernel, lies, rounds):
 
 
 @pytest.mark.attacks
+def test_flood_of_events(lab):
+    """The guest goes on, and what the events ask for is done once, not as often as they come."""
+    run = lab(["--topology", "local", "--device", "/dev/zero,as=/dev/host-zero", "--no-module",
+               "--daemon", str(BUILD / "tests/attacks/paradiced-hostile"),
+               "--daemon-env", "PARADICE_HOSTILE=flood=50000"],
+              ["m=/run/lab/modules/paradice.ko; modprobe -a $(modinfo -F depends $m | tr , ' ');"
+               " timeout -s KILL 30 /run/lab/busybox insmod $m;"
+               " for i in $(seq 100); do [ -c /dev/host-zero ] && break; sleep 0.1; done;"
+               " head -c 65536 /dev/host-zero | cmp -n 65536 - /dev/zero && timeout -s KILL 10 rmmod paradice"])
+    run.assert_ok()
+
+
+@pytest.mark.attacks
 def test_slow_host(lab):
     """A host that answers one by one is not lost when many ask at once, a ping the last of them."""
     run = lab([*TESTDEV, "--module-params", "host_timeout=3", "--daemon",
