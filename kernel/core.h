@@ -154,6 +154,7 @@ struct pd_spin {
  * @hotplug: makes nodes come and go as events told
  * @rescan: an event told of a device that there may be no node for
  * @watch: asks for a sign of life while requests wait
+ * @limit: loses it when its end takes too long
  * @debug: its directory in debugfs
  * @ping: a PING is under way
  * @ping_time: runs of @watch since it was sent, or since the control queue gave the last answer
@@ -185,6 +186,7 @@ struct pd_host {
 	struct work_struct hotplug;
 	bool rescan;
 	struct delayed_work watch;
+	struct delayed_work limit;
 	struct dentry *debug;
 	bool ping;
 	unsigned long ping_time;

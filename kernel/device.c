@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "compat/compat.h"
@@ -277,7 +278,7 @@ static long pd_node_ask(struct pd_host *host, u32 index, struct pd_device *d)
 	if (ret)
 		goto free;
 	r->req.u.device.index = cpu_to_le32(index);
-	ret = pd_req_run(&r, PD_WAIT_HOST);
+	ret = pd_req_run(&r, PD_WAIT_KILL);
 	if (ret >= 0 && r->len < sizeof(r->resp) + sizeof(*d))
 		ret = -EPROTO;
 	if (ret >= 0)
@@ -376,6 +377,8 @@ int pd_node_scan(struct pd_host *host)
 			return 0;
 		if (pd_host_lost(host) || READ_ONCE(host->stopping))
 			return -EIO;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
 	return -EPROTO;
 }

@@ -12,6 +12,7 @@
 #include "transport.h"
 
 static void pd_host_watch(struct work_struct *work);
+static void pd_host_late(struct work_struct *work);
 
 /**
  * pd_host_init() - prepares a host, which its transport allocated
@@ -37,6 +38,7 @@ void pd_host_init(struct pd_host *host, const struct pd_transport_ops *ops, stru
 	INIT_LIST_HEAD(&host->windows.lru);
 	INIT_WORK(&host->hotplug, pd_hotplug_work);
 	INIT_DELAYED_WORK(&host->watch, pd_host_watch);
+	INIT_DELAYED_WORK(&host->limit, pd_host_late);
 }
 
 static void pd_host_release(struct kref *ref)
@@ -77,7 +79,7 @@ int pd_host_start(struct pd_host *host)
 	r->req.u.hello.version = cpu_to_le32(PD_VERSION);
 	strscpy((char *)r->req.u.hello.release, init_utsname()->release,
 		sizeof(r->req.u.hello.release));
-	ret = pd_req_run(&r, PD_WAIT_HOST);
+	ret = pd_req_run(&r, PD_WAIT_KILL);
 	pd_req_free(r);
 	if (ret < 0)
 		return ret;
@@ -88,22 +90,37 @@ int pd_host_start(struct pd_host *host)
 	return pd_node_scan(host);
 }
 
+static unsigned long pd_host_patience(void)
+{
+	return max(READ_ONCE(pd_host_timeout), 1u);
+}
+
+/* it may answer whatever it likes, but not what its end waits for */
+static void pd_host_late(struct work_struct *work)
+{
+	struct pd_host *host = container_of(to_delayed_work(work), struct pd_host, limit);
+
+	pd_host_lose(host, "it does not let go of what it has");
+}
+
 /**
  * pd_host_stop() - ends a host in order, while its transport still works
  * @host: host
  *
  * The nodes vanish, the host lets go of all memory, open files give EIO from now on. The transport
- * resets its device afterwards. May sleep.
+ * resets its device afterwards. A host that does not let go is lost in the end. May sleep.
  */
 void pd_host_stop(struct pd_host *host)
 {
 	WRITE_ONCE(host->stopping, true);
+	queue_delayed_work(pd_quick_wq, &host->limit, 2 * pd_host_patience() * HZ);
 	flush_work(&host->hotplug);
 	pd_ping_exit(host);
 	pd_node_remove_all(host);
 	pd_windows_forget(host);
 	pd_mm_destroy_all(host);
 	pd_host_lose(host, NULL);
+	cancel_delayed_work_sync(&host->limit);
 	cancel_delayed_work_sync(&host->watch);
 }
 
@@ -145,7 +162,7 @@ bool pd_host_in_use(struct pd_host *host)
 void pd_host_busy(struct pd_host *host)
 {
 	if (!delayed_work_pending(&host->watch) && !pd_host_lost(host))
-		queue_delayed_work(pd_wq, &host->watch, HZ);
+		queue_delayed_work(pd_quick_wq, &host->watch, HZ);
 }
 
 static void pd_host_pong(struct pd_request *r)
@@ -169,13 +186,14 @@ static void pd_host_watch(struct work_struct *work)
 {
 	struct pd_host *host = container_of(to_delayed_work(work), struct pd_host, watch);
 	struct pd_request *r;
+	int ret;
 
 	if (pd_host_lost(host) || !atomic_read(&host->inflight))
 		return;
 	if (READ_ONCE(host->ping)) {
 		unsigned long time = READ_ONCE(host->ping_time) + 1;
 
-		if (time > max(READ_ONCE(pd_host_timeout), 1u)) {
+		if (time > pd_host_patience()) {
 			pd_host_lose(host, "it does not answer");
 			return;
 		}
@@ -186,11 +204,16 @@ static void pd_host_watch(struct work_struct *work)
 			pd_host_alive(host);
 			WRITE_ONCE(host->ping, true);
 			r->orphaned = pd_host_pong;
-			if (pd_req_post(r)) {
+			ret = pd_req_post(r);
+			if (ret) {
 				WRITE_ONCE(host->ping, false);
 				pd_req_free(r);
 			}
+			if (ret == -EIO) {
+				pd_host_lose(host, "its device is gone");
+				return;
+			}
 		}
 	}
-	queue_delayed_work(pd_wq, &host->watch, HZ);
+	queue_delayed_work(pd_quick_wq, &host->watch, HZ);
 }

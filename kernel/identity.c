@@ -356,7 +356,7 @@ static long pd_identity_ask(struct pd_host *host, u32 id, u32 offset, char *to, 
 	r->req.u.identity.offset = cpu_to_le32(offset);
 	ret = pd_req_tail(r, PD_IDENTITY_CHUNK);
 	if (!ret)
-		ret = pd_req_run(&r, PD_WAIT_HOST);
+		ret = pd_req_run(&r, PD_WAIT_KILL);
 	if (r) {
 		got = r->len > sizeof(r->resp) ? r->len - sizeof(r->resp) : 0;
 		got = min_t(u32, got, PD_IDENTITY_CHUNK);

@@ -79,7 +79,7 @@ static long pd_rules_ask(struct pd_host *host, u32 first)
 	if (ret)
 		goto out;
 	r->req.u.rules.first = cpu_to_le32(first);
-	ret = pd_req_run(&r, PD_WAIT_HOST);
+	ret = pd_req_run(&r, PD_WAIT_KILL);
 	if (ret < 0)
 		goto out;
 	rules = r->tail;

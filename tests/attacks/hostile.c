@@ -7,7 +7,7 @@
  * changed, "tails" (what follows an answer) too, "lengths" are false, answers are "late" (behind the
  * queue's next one), come "twice", or a "ring" entry is nonsense. "die": a worker
  * ends when it is N seconds old, just before an answer. "slow": each answer on the control queue takes N ms.
- * "flood": again and again an event that comes N times.
+ * "withhold": operations PD_OP_* N are never answered. "flood": again and again an event that comes N times.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -22,6 +22,8 @@
 
 #define VARIABLE "PARADICE_HOSTILE"
 #define REMEMBERED 256
+/* requests under way at most */
+#define REQUESTS 65536
 
 enum {
 	SEED,
@@ -34,18 +36,23 @@ enum {
 	RING,
 	DIE,
 	SLOW,
+	WITHHOLD,
 	FLOOD,
 	SETTINGS
 };
 
 static const char *const names[SETTINGS] = { "seed",  "answers", "events", "tails",
 					     "lengths", "late",	 "twice",  "ring",
-					     "die",   "slow",	 "flood" };
+					     "die",   "slow",	 "withhold", "flood" };
 
 int __real_execve(const char *path, char *const argv[], char *const envp[]);
 int __wrap_execve(const char *path, char *const argv[], char *const envp[]);
 struct events *__real_events_create(struct worker *w);
 struct events *__wrap_events_create(struct worker *w);
+int __real_vq_read(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
+		   uint64_t offset, void *out, uint64_t len);
+int __wrap_vq_read(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
+		   uint64_t offset, void *out, uint64_t len);
 int __real_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
 		    uint64_t offset, const void *in, uint64_t len);
 int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
@@ -60,6 +67,10 @@ static time_t born;
 /* earlier answers, from any queue */
 static struct pd_resp remembered[REMEMBERED];
 static unsigned int nremembered;
+/* the operations of requests, by their tags */
+static uint16_t ops[REQUESTS];
+/* this thread's next answer is not to be given */
+static _Thread_local bool withheld;
 /* answers that come late, one for each queue */
 static struct {
 	bool present;
@@ -218,6 +229,20 @@ struct events *__wrap_events_create(struct worker *w)
 	return e;
 }
 
+int __wrap_vq_read(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
+		   uint64_t offset, void *out, uint64_t len)
+{
+	int err = __real_vq_read(g, seg, nseg, offset, out, len);
+	const struct pd_req *req = out;
+
+	if (!err && !offset && len == sizeof(*req)) {
+		pthread_mutex_lock(&lock);
+		ops[req->tag % REQUESTS] = req->op;
+		pthread_mutex_unlock(&lock);
+	}
+	return err;
+}
+
 int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
 		    uint64_t offset, const void *in, uint64_t len)
 {
@@ -230,6 +255,8 @@ int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsign
 	pthread_mutex_lock(&lock);
 	if (!offset && len == sizeof(struct pd_resp)) {
 		memcpy(&remembered[nremembered++ % REMEMBERED], copy, sizeof(struct pd_resp));
+		withheld = settings[WITHHOLD] &&
+			   ops[((struct pd_resp *)(void *)copy)->tag % REQUESTS] == settings[WITHHOLD];
 		if (hit(ANSWERS))
 			spoil_answer((struct pd_resp *)(void *)copy);
 	} else if (!offset && len == sizeof(struct pd_event) && hit(EVENTS)) {
@@ -245,8 +272,11 @@ int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsign
 
 void __wrap_vq_push(struct virtqueue *q, uint16_t head, uint32_t len)
 {
-	bool twice;
+	bool twice, withhold = withheld;
 
+	withheld = false;
+	if (withhold)
+		return;
 	if (q->index == PD_QUEUE_CONTROL)
 		usleep((useconds_t)settings[SLOW] * 1000);
 	/* a buffer that is taken is given again at once, under the same number */

@@ -9,6 +9,8 @@ from conftest import BUILD
 from test_battery import TEST_DEVICES
 
 TESTDEV = ["--host-modules=testdev", *TEST_DEVICES]
+# of enum pd_op
+PD_OP_MM_DESTROY, PD_OP_WINDOW_UNMAP = 4, 31
 ZERO = ("pins", "pins_stale", "pins_leaked", "bounce", "windows", "maps", "orphans", "files", "mms")
 KERNELS = [pytest.param(["--guest-memory", "640M"], marks=pytest.mark.attacks, id="6.1"),
            pytest.param(["--guest-memory", "1G", "--guest-kernel", "debug"], marks=pytest.mark.debug,
@@ -54,6 +56,19 @@ def test_lying_host(lab, kernel, lies, rounds):
         assert "taken as an I/O error" in run.log("guest-1-dmesg.log")
     else:
         assert "it broke a virtqueue" in run.log("guest-1-dmesg.log")
+
+
+@pytest.mark.attacks
+@pytest.mark.parametrize("op", (PD_OP_MM_DESTROY, PD_OP_WINDOW_UNMAP), ids=("mm-destroy", "window-unmap"))
+def test_withheld_answers(lab, op):
+    """A host that gives signs of life, but never the answer to one operation, holds neither process nor module."""
+    run = lab([*TESTDEV, "--no-module", "--daemon", str(BUILD / "tests/attacks/paradiced-hostile"),
+               "--daemon-env", f"PARADICE_HOSTILE=withhold={op}"],
+              ["/share/bin/lying-host", "1", "40", "mapmany", "max_windows=4 host_timeout=4"])
+    run.assert_ok()
+    assert "1 of 1 rounds worked" in run.output, run.output
+    if op == PD_OP_MM_DESTROY:
+        assert "the host is lost: it does not let go of what it has" in run.log("guest-1-dmesg.log")
 
 
 @pytest.mark.attacks
