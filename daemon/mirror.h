@@ -20,6 +20,10 @@
 
 #include <paradice/protocol.h>
 
+/* the kernel's own numbers, never seen by programs: how an operation that was interrupted is to go on */
+#define ERESTARTSYS 512
+#define ERESTART_RESTARTBLOCK 516
+
 struct mirror;
 struct mirror_pool;
 struct mirror_thread;

@@ -20,10 +20,6 @@
 
 #include "mirror_private.h"
 
-/* the kernel's own numbers, never seen by programs */
-#define ERESTARTSYS 512
-#define ERESTART_RESTARTBLOCK 516
-
 /* by m->lock */
 static bool over_locked(const struct mirror_cancel *c)
 {

@@ -12,13 +12,13 @@
 
 #include "channel.h"
 #include "log.h"
+#include "mirror.h"
 #include "policy.h"
 
 /* of one VM at once */
 #define MAX_OPENINGS 512
 /* Without SA_RESTART and with a handler, it makes a blocked open return. */
 #define INTERRUPT SIGUSR1
-#define ERESTARTSYS_CODE (-512)
 /* A worker that does not read for so long is stuck for good. */
 #define ANSWER_MS 10000
 
@@ -116,7 +116,7 @@ static void *open_thread(void *arg)
 
 	/* The driver said "restart me after the signal"; libc shows that as EINTR. */
 	if (fd == -EINTR && cancelled)
-		fd = ERESTARTSYS_CODE;
+		fd = -ERESTARTSYS;
 	if (!forgotten)
 		answer(o, fd);
 	else if (fd >= 0)

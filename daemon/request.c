@@ -122,6 +122,9 @@ void request_done(struct request *r, int64_t result)
 {
 	bool out;
 
+	/* the end of its session interrupted it, and no signal of the program's that could tell what is to be done */
+	if (r->s && r->s->over && result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK)
+		result = -EIO;
 	r->resp.status = PD_ST_DONE;
 	r->resp.result = (uint64_t)result;
 	/*
