@@ -241,9 +241,10 @@ unlock:
 	return ret;
 }
 
-/* drops stale pages in a message of their own until the rest fits into another */
-static int pd_mm_flush(struct pd_mm *m, enum pd_wait how)
+/* drops stale pages in messages of their own until the rest fits into @for_r's */
+static int pd_mm_flush(const struct pd_request *for_r, enum pd_wait how)
 {
+	struct pd_mm *m = for_r->mm;
 	struct pd_request *r;
 	unsigned int ranges;
 	long ret;
@@ -257,6 +258,8 @@ static int pd_mm_flush(struct pd_mm *m, enum pd_wait how)
 		r = pd_req_new(m->host, PD_OP_DROP, m);
 		if (!r)
 			return -ENOMEM;
+		/* whoever holds the mmap_lock cannot look which pages are the program's still */
+		r->nofault = for_r->nofault;
 		ret = pd_req_run(&r, how == PD_WAIT_INTR ? PD_WAIT_KILL : how);
 		pd_req_free(r);
 		if (ret < 0)
@@ -402,7 +405,7 @@ int pd_mm_send(struct pd_request *r, enum pd_wait how, unsigned long fault, bool
 			break;
 		}
 		if (!drop_only) {
-			ret = pd_mm_flush(r->mm, how);
+			ret = pd_mm_flush(r, how);
 			if (ret)
 				break;
 		}

@@ -2,6 +2,8 @@
 /* pdtest: mappings of the device whose pages stay where they are. */
 #include "pdtest.h"
 
+#include <sys/uio.h>
+
 static const struct {
 	const char *name;
 	enum td_map_kind kind;
@@ -411,6 +413,39 @@ static void run_large(void)
 	say("from its middle: %s", result(p == MAP_FAILED ? -1 : 0));
 }
 
+/* Memory of more pieces than a message can speak of is read into, and given back. */
+static void use_pieces(int fd)
+{
+	static struct iovec v[300];
+	char *p = map_pages(2 * ARRAY_SIZE(v));
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(v); i++)
+		v[i] = (struct iovec){ p + 2 * i * PAGE, 10 };
+	MUST(preadv(fd, v, ARRAY_SIZE(v), 0) == 10 * ARRAY_SIZE(v));
+	MUST(munmap(p, 2 * ARRAY_SIZE(v) * PAGE) == 0);
+}
+
+/* Much memory was given back just before the mappings change. */
+static void run_after_pieces(void)
+{
+	int fd = open_dev(O_RDWR);
+	char *p, *q;
+
+	set_mode_seed(fd, TD_MODE_PATTERN, 2);
+	dev_fill(fd, TD_MAP_RAM, 4, 0, 4 * PAGE);
+	use_pieces(fd);
+	p = map_rw(fd, TD_MAP_RAM, 0, 4);
+	say("mapped: %zu", matching(p, 4, 0, 4 * PAGE));
+	q = map_pages(4);
+	use_pieces(fd);
+	MUST(mremap(p, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
+	say("moved: %zu", matching(q, 4, 0, 4 * PAGE));
+	use_pieces(fd);
+	say("unmapped: %s", result(munmap(q, 4 * PAGE)));
+	say("alive: %u", maps_left(fd));
+}
+
 static const struct pd_case cases[] = {
 	{ "both-ways", run_both_ways, 0 },
 	{ "errors", run_errors, 0 },
@@ -428,6 +463,7 @@ static const struct pd_case cases[] = {
 	{ "as-buffer", run_as_buffer, 0 },
 	{ "files", run_files, 0 },
 	{ "large", run_large, 0 },
+	{ "after-pieces", run_after_pieces, 0 },
 };
 
 PD_GROUP(mmap, "mmap", "mappings of RAM pages", 0);
