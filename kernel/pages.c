@@ -133,13 +133,20 @@ static void pd_pin_let_go(struct pd_mm *m, struct list_head *list, bool leak)
 			leaked);
 }
 
-/* no file is left through which a driver could use pages of @m; may sleep */
+/*
+ * No file is left through which a driver could use pages of @m, unless another thread has begun with
+ * one meanwhile; may sleep
+ */
 void pd_mm_release_kept(struct pd_mm *m)
 {
 	struct pd_pin *pin;
 	LIST_HEAD(done);
 
 	spin_lock(&m->lock);
+	if (m->ioctl_files) {
+		spin_unlock(&m->lock);
+		return;
+	}
 	list_for_each_entry(pin, &m->kept, link)
 		xa_erase(&m->kept_pfns, page_to_pfn(pin->page));
 	list_splice_init(&m->kept, &done);

@@ -191,11 +191,59 @@ static void run_orphans(void)
 	MUST(ioctl(fd, TD_PIN_FREE, *id) == 0);
 }
 
+static pthread_barrier_t closing;
+
+/* Closes the file that it is given, at the same time as somebody opens another. */
+static void *closer(void *arg)
+{
+	pthread_barrier_wait(&closing);
+	close(*(int *)arg);
+	return NULL;
+}
+
+/* A page is pinned and unmapped while another thread closes the last file that was there before. */
+static void run_last_closed(void)
+{
+	char *p, *others = map_pages(512);
+	unsigned int id;
+	size_t k, bad = 0;
+	int i;
+
+	MUST(!pthread_barrier_init(&closing, NULL, 2));
+	for (i = 0; i < 20; i++) {
+		int old = open_dev(O_RDWR), fd;
+		pthread_t thread;
+
+		MUST(!pthread_create(&thread, NULL, closer, &old));
+		p = map_pages(8);
+		memset(p, 1, 8 * PAGE);
+		pthread_barrier_wait(&closing);
+		usleep(i * 200);
+		fd = open_dev(O_RDWR);
+		MUST(pin(fd, p, 8 * PAGE, TD_PIN_WRITABLE, &id) == 8);
+		MUST(munmap(p, 8 * PAGE) == 0);
+		/* which tells that it is gone */
+		MUST(count_of(fd, TD_PINNED) == 8);
+		pthread_join(thread, NULL);
+		memset(others, 0x5a, 512 * PAGE);
+		MUST(pin_write(fd, id, 6, 0, 8 * PAGE) == 0);
+		for (k = 0; k < 512 * PAGE; k++)
+			bad += others[k] != 0x5a;
+		MUST(madvise(others, 512 * PAGE, MADV_DONTNEED) == 0);
+		close(fd);
+	}
+	say("bytes harmed: %zu", bad);
+}
+
 static const struct pd_case cases[] = {
-	{ "later", run_later, 0 },	  { "refused", run_refused, 0 },
-	{ "unmapped", run_unmapped, 40 }, { "moved", run_moved, 0 },
-	{ "files", run_files, 0 },	  { "close", run_close, 0 },
+	{ "later", run_later, 0 },
+	{ "refused", run_refused, 0 },
+	{ "unmapped", run_unmapped, 40 },
+	{ "moved", run_moved, 0 },
+	{ "files", run_files, 0 },
+	{ "close", run_close, 0 },
 	{ "orphans", run_orphans, 0 },
+	{ "last-closed", run_last_closed, 30 },
 };
 
 PD_GROUP(pins, "pins", "pages that the driver keeps past the call", 0);
