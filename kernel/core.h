@@ -390,6 +390,7 @@ void pd_node_remove_all(struct pd_host *host);
  * @handle: the host's name for it
  * @stream: it has no position
  * @users: address spaces that used it, by id, each counted; PD_USED_IOCTL marks those with ioctls
+ * @kept: pages that are kept for those of them that are gone; under the lock of @users
  * @asks: held by who asks the host for its readiness
  * @lock: protects the next nine
  * @asked: EPOLL* bits that the host is being asked for
@@ -413,6 +414,7 @@ struct pd_file {
 	u64 handle;
 	bool stream;
 	struct xarray users;
+	unsigned long kept;
 	struct mutex asks; /* see above */
 	spinlock_t lock; /* see above */
 	u32 asked;

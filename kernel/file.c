@@ -114,19 +114,42 @@ struct pd_mm *pd_file_enter(struct pd_file *pf, bool mmap_locked, bool ioctl)
 	return ERR_PTR(ret);
 }
 
+/*
+ * @pf's user @id is one no more: who it was, or NULL. @last: of the files that it used for ioctls this
+ * was the last; pf->users' lock held
+ */
+static struct pd_mm *pd_file_drop_user(struct pd_file *pf, unsigned long id, bool *last)
+{
+	bool marked = xa_get_mark(&pf->users, id, PD_USED_IOCTL);
+	struct pd_mm *m = __xa_erase(&pf->users, id);
+
+	*last = false;
+	if (m && marked) {
+		spin_lock(&m->lock);
+		*last = !--m->ioctl_files;
+		spin_unlock(&m->lock);
+	}
+	return m;
+}
+
 /* @m is gone; files forget it, but for those whose drivers may use its pages. @m is held */
 void pd_file_forget_mm(struct pd_host *host, struct pd_mm *m)
 {
+	/* none is added any more, and none goes while such a file is open */
+	unsigned long nkept = READ_ONCE(m->nkept);
 	unsigned long handle;
 	struct pd_file *pf;
 
 	rcu_read_lock();
 	xa_for_each(&host->files, handle, pf) {
 		struct pd_mm *old = NULL;
+		bool last;
 
 		xa_lock(&pf->users);
-		if (!xa_get_mark(&pf->users, m->id, PD_USED_IOCTL))
-			old = __xa_erase(&pf->users, m->id);
+		if (nkept && xa_get_mark(&pf->users, m->id, PD_USED_IOCTL))
+			WRITE_ONCE(pf->kept, pf->kept + nkept);
+		else
+			old = pd_file_drop_user(pf, m->id, &last);
 		xa_unlock(&pf->users);
 		if (old) {
 			pd_mm_unuse(old);
@@ -142,22 +165,15 @@ void pd_file_free(struct pd_file *pf)
 {
 	struct pd_mm *m;
 	unsigned long id;
-	bool marked, last;
+	bool last;
 
 	xa_for_each(&pf->users, id, m) {
 		/* pd_file_forget_mm() may do the same */
 		xa_lock(&pf->users);
-		marked = xa_get_mark(&pf->users, id, PD_USED_IOCTL);
-		m = __xa_erase(&pf->users, id);
+		m = pd_file_drop_user(pf, id, &last);
 		xa_unlock(&pf->users);
 		if (!m)
 			continue;
-		last = false;
-		if (marked) {
-			spin_lock(&m->lock);
-			last = !--m->ioctl_files;
-			spin_unlock(&m->lock);
-		}
 		if (last)
 			pd_mm_release_kept(m);
 		pd_mm_unuse(m);

@@ -81,6 +81,25 @@ static int pd_ioctl_fds(struct pd_request *r, const struct pd_rules *rules, unsi
 	return pd_fds_in(*fds, r);
 }
 
+/*
+ * Would an ioctl of @m's on @pf bring too many pages that drivers may still use, of which none is given
+ * back before they are done? What it has of them counts twice: so no program, and no file whose users
+ * end one after the other, takes all, and the ioctls of others go on.
+ */
+static bool pd_ioctl_keeps_too_much(const struct pd_file *pf, const struct pd_mm *m)
+{
+	unsigned long all = atomic_read(&pd_stats.kept) + atomic_read(&pd_stats.held);
+	unsigned long own = READ_ONCE(m->nkept) + READ_ONCE(pf->kept);
+
+	if (all + own < READ_ONCE(pd_kept_pages))
+		return false;
+	pr_warn_ratelimited(
+		PD_NAME
+		": an ioctl of %s[%d] fails with ENOMEM: drivers may still use %lu pages that are given up, %lu of this program or file, until their files are closed (parameter kept_pages)\n",
+		current->comm, current->pid, all, own);
+	return true;
+}
+
 static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 {
 	struct pd_file *pf = file->private_data;
@@ -90,13 +109,10 @@ static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 	struct pd_mm *m;
 	long ret;
 
-	/* what drivers may have pinned is protected, or nothing new is begun */
-	if (atomic_read(&pd_stats.kept) + atomic_read(&pd_stats.held) >= READ_ONCE(pd_kept_pages))
-		return -ENOMEM;
 	m = pd_file_enter(pf, false, true);
 	if (IS_ERR(m))
 		return PTR_ERR(m);
-	r = pd_file_request(file, PD_OP_IOCTL, m);
+	r = pd_ioctl_keeps_too_much(pf, m) ? NULL : pd_file_request(file, PD_OP_IOCTL, m);
 	if (!r) {
 		pd_mm_put(m);
 		return -ENOMEM;

@@ -70,10 +70,8 @@ static bool pd_mm_keep(struct pd_mm *m, struct pd_pin *pin)
 	/* when this fails it may be kept twice, no more */
 	xa_store(&m->kept_pfns, pfn, pin, GFP_ATOMIC | __GFP_NOWARN);
 	list_move_tail(&pin->link, &m->kept);
-	m->nkept++;
-	if (atomic_inc_return(&pd_stats.kept) == pd_kept_pages)
-		pr_warn(PD_NAME ": %u pages that drivers may still use are pinned: further ioctls fail with ENOMEM until files are closed (parameter kept_pages)\n",
-			pd_kept_pages);
+	WRITE_ONCE(m->nkept, m->nkept + 1);
+	atomic_inc(&pd_stats.kept);
 	return true;
 }
 
@@ -151,7 +149,7 @@ void pd_mm_release_kept(struct pd_mm *m)
 		xa_erase(&m->kept_pfns, page_to_pfn(pin->page));
 	list_splice_init(&m->kept, &done);
 	atomic_sub(m->nkept, &pd_stats.kept);
-	m->nkept = 0;
+	WRITE_ONCE(m->nkept, 0);
 	spin_unlock(&m->lock);
 	pd_pin_let_go(m, &done, pd_host_lost(m->host));
 }

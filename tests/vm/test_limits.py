@@ -93,6 +93,19 @@ def test_names_that_are_all_taken(limits):
     assert "!tty0" not in said, said
 
 
+def test_pages_kept_for_one_file(lab):
+    """A file whose users keep too much gets ENOMEM; other files go on."""
+    run = lab(["--host-modules", "testdev", *TEST_DEVICES, "--module-params", "kept_pages=40"],
+              ["/share/bin/pdtest run --slow 4 pins.ended >/share/out/ended.out;"
+               " dmesg | grep -c 'fails with ENOMEM' >/share/out/dmesg.out"])
+    run.assert_ok()
+    failed = int(run.text("ended").split("ioctl failed: ")[1].split()[0])
+    # what it keeps counts twice, and a process has a page or two
+    assert 30 <= failed <= 55, run.text("ended")
+    assert "another file: ok" in run.text("ended")
+    assert int(run.text("dmesg")) > 0
+
+
 def test_vmm_without_shared_memory_regions(lab):
     """mmap gives ENODEV with one clear line, the rest works."""
     run = lab(["--host-modules", "testdev", *TEST_DEVICES, "--daemon-args", "--window 0"],

@@ -235,6 +235,23 @@ static void run_last_closed(void)
 	say("bytes harmed: %zu", bad);
 }
 
+/* Many processes use one file, one after the other, which stays open; then somebody opens another. */
+static void run_ended(void)
+{
+	int fd = open_dev(O_RDWR), i, bad = 0;
+	struct td_info info;
+
+	for (i = 0; i < 60; i++) {
+		pid_t pid = pd_fork();
+
+		if (!pid)
+			_exit(ioctl(fd, TD_INFO, &info) ? 1 : 0);
+		bad += reap(pid) != 0;
+	}
+	say("processes whose ioctl failed: %d", bad);
+	say("another file: %s", result(ioctl(open_node("", O_RDWR), TD_INFO, &info)));
+}
+
 static const struct pd_case cases[] = {
 	{ "later", run_later, 0 },
 	{ "refused", run_refused, 0 },
@@ -243,6 +260,7 @@ static const struct pd_case cases[] = {
 	{ "files", run_files, 0 },
 	{ "close", run_close, 0 },
 	{ "orphans", run_orphans, 0 },
+	{ "ended", run_ended, 60 },
 	{ "last-closed", run_last_closed, 30 },
 };
 
