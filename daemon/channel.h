@@ -104,11 +104,13 @@ struct worker_settings {
  * struct device_info - a device as the worker knows it
  * @wire: what the guest is told
  * @caching: PD_CACHE_* of its mappings
+ * @keeps_nothing: PD_FILE_KEEPS_NOTHING of its files
  * @ioctls: those it may be given
  */
 struct device_info {
 	struct pd_device wire;
 	uint32_t caching;
+	bool keeps_nothing;
 	struct ioctl_policy ioctls;
 };
 

@@ -73,6 +73,7 @@ int file_create(struct session *s, int fd, uint32_t oflags, uint64_t id,
 	*out = f;
 	f->s = s;
 	f->caching = device->caching;
+	f->keeps_nothing = device->keeps_nothing;
 	f->ioctls = device->ioctls;
 	f->claim = claim;
 	f->mf.id = id;
@@ -93,11 +94,17 @@ int file_create_taken(struct session *s, int fd, uint32_t oflags, uint64_t id,
 	*out = f;
 	f->s = s;
 	f->caching = from->caching;
+	f->keeps_nothing = from->keeps_nothing;
 	f->ioctls = from->ioctls;
 	f->mf.id = id;
 	f->mf.fd = fd;
 	f->mf.oflags = oflags;
 	return file_add(f);
+}
+
+uint32_t file_flags(const struct file *f)
+{
+	return (f->mf.stream ? PD_FILE_STREAM : 0) | (f->keeps_nothing ? PD_FILE_KEEPS_NOTHING : 0);
 }
 
 struct file *file_find(struct session *s, uint64_t id)

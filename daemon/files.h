@@ -10,6 +10,7 @@
  * @mf: the mirror layer's part; its id is the guest's handle
  * @access: O_RDONLY, O_WRONLY or O_RDWR
  * @caching: PD_CACHE_* of its mappings
+ * @keeps_nothing: PD_FILE_KEEPS_NOTHING
  * @ioctls: those it may be given
  * @claim: what CHANNEL_CLOSED is to say, 0: nothing
  * @window_ended: when a window of a mapping of its ended last (windows_now()), 0: never
@@ -25,6 +26,7 @@ struct file {
 	struct session *s;
 	uint32_t access;
 	uint32_t caching;
+	bool keeps_nothing;
 	struct ioctl_policy ioctls;
 	uint32_t claim;
 	_Atomic uint64_t window_ended;
@@ -69,5 +71,8 @@ void file_release(struct file *f, struct request *r);
 
 /* Does pread() give ESPIPE on it? Finds out without a call to the driver. */
 bool file_is_stream(int fd);
+
+/* PD_FILE_* of the file itself */
+uint32_t file_flags(const struct file *f);
 
 #endif

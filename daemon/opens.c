@@ -148,7 +148,7 @@ static int make_file(struct request *r, uint64_t id, uint32_t claim, int fd)
 	if (err)
 		return err;
 	r->resp.u.open.file = f->mf.id;
-	r->resp.u.open.flags = f->mf.stream ? PD_FILE_STREAM : 0;
+	r->resp.u.open.flags = file_flags(f);
 	file_put(f);
 	return 0;
 }

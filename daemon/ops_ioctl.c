@@ -135,7 +135,7 @@ void op_take(struct request *r)
 		return;
 	}
 	out->file = id;
-	out->flags = (f->mf.stream ? PD_FILE_STREAM : 0) | (cloexec ? PD_FILE_CLOEXEC : 0);
+	out->flags = file_flags(f) | (cloexec ? PD_FILE_CLOEXEC : 0);
 	/* a dma-buf says its size so, and nothing else */
 	if (lseek(fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE)
 		out->flags |= PD_FILE_LSEEK;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/major.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,8 +82,12 @@ int policy_describe(const struct device_option *d, struct device_info *info, cha
 	snprintf((char *)info->wire.name, sizeof(info->wire.name), "%s", d->name);
 	subsystem(&st, info->wire.subsystem, sizeof(info->wire.subsystem));
 	info->ioctls = d->ioctls;
-	known = subsystem_find((char *)info->wire.subsystem);
+	/* /sys does not have these terminals */
+	known = subsystem_find(info->wire.major - UNIX98_PTY_SLAVE_MAJOR < UNIX98_PTY_MAJOR_COUNT ?
+				       "tty" :
+				       (char *)info->wire.subsystem);
 	info->caching = d->caching >= 0 ? (uint32_t)d->caching : known->caching;
+	info->keeps_nothing = known->keeps_nothing;
 	if (nodes_possible() && d->opener != OPENER_MANAGER &&
 	    (d->opener == OPENER_MIRROR || known->open_in_mirror))
 		info->wire.flags |= PD_DEVICE_OPEN_MM;

@@ -14,11 +14,14 @@
  * @name: as /sys has it; NULL in the entry for all others
  * @caching: PD_CACHE_* of mappings
  * @open_in_mirror: drivers look at who opened a file (its process, its memory, its credentials)
+ * @keeps_nothing: no driver uses the program's memory after the call that named it. Wrong for a
+ *	driver that does: the guest gives that memory to others meanwhile
  */
 struct subsystem {
 	const char *name;
 	uint32_t caching;
 	bool open_in_mirror;
+	bool keeps_nothing;
 };
 
 /* Never NULL. */

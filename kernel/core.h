@@ -389,7 +389,9 @@ void pd_node_remove_all(struct pd_host *host);
  * @host: counted
  * @handle: the host's name for it
  * @stream: it has no position
+ * @keeps_nothing: its driver uses no page after the ioctl that named it
  * @users: address spaces that used it, by id, each counted; PD_USED_IOCTL marks those with ioctls
+ *	that may keep pages
  * @kept: pages that are kept for those of them that are gone; under the lock of @users
  * @asks: held by who asks the host for its readiness
  * @lock: protects the next nine
@@ -413,6 +415,7 @@ struct pd_file {
 	struct pd_host *host;
 	u64 handle;
 	bool stream;
+	bool keeps_nothing;
 	struct xarray users;
 	unsigned long kept;
 	struct mutex asks; /* see above */

@@ -85,7 +85,7 @@ static int pd_file_use(struct pd_file *pf, struct pd_mm *m, bool ioctl)
  * pd_file_enter() - the caller's address space, noted as a user of a file
  * @pf: file
  * @mmap_locked: the caller holds the mmap_lock for writing
- * @ioctl: it runs an ioctl: what the driver pins is kept until the file is released
+ * @ioctl: it runs an ioctl whose driver may pin pages: those are kept until the file is released
  *
  * Return: the address space, counted, or an error.
  */
@@ -238,6 +238,7 @@ int pd_file_settle(struct pd_file *pf, const struct pd_resp_open *open)
 
 	pf->handle = le64_to_cpu(open->file);
 	pf->stream = le32_to_cpu(open->flags) & PD_FILE_STREAM;
+	pf->keeps_nothing = le32_to_cpu(open->flags) & PD_FILE_KEEPS_NOTHING;
 	if (!pf->handle)
 		return -EIO;
 	ret = xa_insert_irq(&host->files, pf->handle, pf, GFP_KERNEL);

@@ -91,7 +91,7 @@ static bool pd_ioctl_keeps_too_much(const struct pd_file *pf, const struct pd_mm
 	unsigned long all = atomic_read(&pd_stats.kept) + atomic_read(&pd_stats.held);
 	unsigned long own = READ_ONCE(m->nkept) + READ_ONCE(pf->kept);
 
-	if (all + own < READ_ONCE(pd_kept_pages))
+	if (pf->keeps_nothing || all + own < READ_ONCE(pd_kept_pages))
 		return false;
 	pr_warn_ratelimited(
 		PD_NAME
@@ -109,7 +109,7 @@ static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 	struct pd_mm *m;
 	long ret;
 
-	m = pd_file_enter(pf, false, true);
+	m = pd_file_enter(pf, false, !pf->keeps_nothing);
 	if (IS_ERR(m))
 		return PTR_ERR(m);
 	r = pd_ioctl_keeps_too_much(pf, m) ? NULL : pd_file_request(file, PD_OP_IOCTL, m);
@@ -124,15 +124,17 @@ static long pd_do_ioctl(struct file *file, unsigned int cmd, u64 arg, u32 flags)
 		r->hint.addr = cpu_to_le64(arg);
 		r->hint.len = cpu_to_le64(_IOC_SIZE(cmd));
 	}
-	r->orphaned = pd_ioctl_orphaned;
+	if (!pf->keeps_nothing)
+		r->orphaned = pd_ioctl_orphaned;
 
 	ret = rules ? pd_ioctl_fds(r, rules, cmd, arg, flags & PD_IOCTL_COMPAT, &fds) : 0;
 	if (!ret)
 		ret = pd_ioctl_ahead(r, cmd, arg, flags & PD_IOCTL_COMPAT);
 	if (!ret) {
-		pd_ioctl_begin(m);
+		if (!pf->keeps_nothing)
+			pd_ioctl_begin(m);
 		ret = pd_req_run(&r, PD_WAIT_INTR);
-		if (r)
+		if (r && !pf->keeps_nothing)
 			pd_ioctl_end(m);
 	}
 	pd_req_free(r);

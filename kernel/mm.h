@@ -92,9 +92,9 @@ struct pd_seen {
  * @nkept: entries of @kept
  * @seq: messages sent
  * @seq_done: messages known to be read by the host
- * @ioctls: ioctls begun
- * @ioctls_now: ioctls under way
- * @ioctl_files: files that are open and were used for ioctls
+ * @ioctls: ioctls begun that may keep pages
+ * @ioctls_now: those under way
+ * @ioctl_files: files that are open and were used for such ioctls
  * @files: files that are open and were used
  * @suspect: an operation gave EIO: the host may know it no longer
  * @idle_work: ends it when its files have been closed for a while

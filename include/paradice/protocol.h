@@ -451,6 +451,7 @@ struct pd_resp_open {
 #define PD_FILE_STREAM 1u /* no position: pread and pwrite give ESPIPE */
 #define PD_FILE_LSEEK 4u /* of FD_TAKE's answer: llseek works all the same */
 #define PD_FILE_CLOEXEC 2u /* the driver made its descriptor with O_CLOEXEC */
+#define PD_FILE_KEEPS_NOTHING 8u /* after an ioctl the driver uses no page of it */
 
 /* PD_OP_MMAP's answer */
 struct pd_resp_map {

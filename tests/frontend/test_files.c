@@ -641,7 +641,7 @@ static void test_stream_or_position(void **state)
 
 	fe_submit(&x->f, &c, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
 	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
-	assert_int_equal(c.resp.u.open.flags, PD_FILE_STREAM);
+	assert_int_equal(c.resp.u.open.flags, PD_FILE_STREAM | PD_FILE_KEEPS_NOTHING);
 	req = (struct pd_req){ .op = PD_OP_OPEN, .oflags = O_RDWR, .u.open.device = DEV_ZERO };
 	fe_submit(&x->f, &c, PD_QUEUE_REQUEST, &req, NULL, NULL, NULL);
 	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);

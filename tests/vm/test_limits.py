@@ -106,6 +106,19 @@ def test_pages_kept_for_one_file(lab):
     assert int(run.text("dmesg")) > 0
 
 
+def test_terminal_keeps_nothing(lab):
+    """However many programs use a terminal that stays open; nor does a driver that touches no memory."""
+    run = lab(["--topology", "local", "--device", "/dev/ptmx,as=/dev/pty-of-host",
+               "--device", "/dev/zero,as=/dev/zero-of-host", "--module-params", "kept_pages=50"],
+              ["exec 3<>/dev/pty-of-host 4</dev/zero-of-host;"
+               " for _ in $(seq 300); do stty speed <&3 >/dev/null || exit; done;"
+               " for _ in $(seq 20); do setsid -c true <&4 2>&1 | grep -q 'Inappropriate ioctl' || exit; done;"
+               " for _ in $(seq 100); do grep -qx 0 /sys/kernel/debug/paradice/mms && break; sleep 0.1; done;"
+               " cd /sys/kernel/debug/paradice && head -v -n 1 pins_kept mms >/share/out/kept.out"])
+    run.assert_ok()
+    assert run.text("kept") == "==> pins_kept <==\n0\n\n==> mms <==\n0\n", run.text("kept")
+
+
 def test_vmm_without_shared_memory_regions(lab):
     """mmap gives ENODEV with one clear line, the rest works."""
     run = lab(["--host-modules", "testdev", *TEST_DEVICES, "--daemon-args", "--window 0"],
