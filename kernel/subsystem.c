@@ -7,6 +7,7 @@
  * and to. That is found without the struct: the directories of all classes and of all buses are in
  * two sets that exist for as long as the kernel runs.
  */
+#include <linux/async.h>
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/file.h>
@@ -265,8 +266,12 @@ static bool pd_module_name(const char *name)
  */
 void pd_subsystem_load(const char *name, bool is_class, dev_t devt)
 {
-	struct kobject *kobj = pd_subsystem_kobj(name, is_class);
+	struct kobject *kobj;
 
+	/* the machine wakes up: no program runs that could load it, and it was tried before */
+	if (current_is_async())
+		return;
+	kobj = pd_subsystem_kobj(name, is_class);
 	if (!kobj && devt) {
 		request_module("char-major-%d-%d", MAJOR(devt), MINOR(devt));
 		kobj = pd_subsystem_kobj(name, is_class);
