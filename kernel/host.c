@@ -152,10 +152,10 @@ void pd_host_lose(struct pd_host *host, const char *why)
 	rcu_read_unlock();
 }
 
-/* are there files or address spaces of it? */
+/* Has anybody files of it? Address spaces outlast their files for a while, the kernel's own for good. */
 bool pd_host_in_use(struct pd_host *host)
 {
-	return !xa_empty(&host->files) || !xa_empty(&host->mms);
+	return !xa_empty(&host->files);
 }
 
 /* a request is on its way: the host is expected to show signs of life */

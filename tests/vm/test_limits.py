@@ -119,6 +119,18 @@ def test_terminal_keeps_nothing(lab):
     assert run.text("kept") == "==> pins_kept <==\n0\n\n==> mms <==\n0\n", run.text("kept")
 
 
+def test_sleep(lab):
+    """Refused with its reason while a file is open; else, whatever was done before, devices come back."""
+    run = lab(["--host-modules", "testdev", *TEST_DEVICES],
+              # Linux's 9p does not sleep
+              ["cp /share/bin/pdtest /tmp && /tmp/pdtest run kernelio && umount /share && cd /sys/power &&"
+               " echo devices >pm_test && exec 3</dev/testdev && ! echo freeze >state && exec 3<&- &&"
+               " dmesg | grep 'cannot suspend while programs use' && echo freeze >state && echo slept &&"
+               " /tmp/pdtest run rw.loop kernelio"])
+    run.assert_ok()
+    assert "slept" in run.output and "cannot suspend while programs" in run.output, run.output
+
+
 def test_vmm_without_shared_memory_regions(lab):
     """mmap gives ENODEV with one clear line, the rest works."""
     run = lab(["--host-modules", "testdev", *TEST_DEVICES, "--daemon-args", "--window 0"],
