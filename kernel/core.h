@@ -246,6 +246,7 @@ enum pd_req_state {
  * @host: counted
  * @mm: the address space, counted; NULL without one
  * @queue: queue index
+ * @op: its operation; @req has that of the message under way
  * @tag: the operation's
  * @chain_tag: that of the message under way
  * @seq: place of the message in its address space's order
@@ -295,6 +296,7 @@ struct pd_request {
 	struct pd_host *host;
 	struct pd_mm *mm;
 	unsigned int queue;
+	enum pd_op op;
 	u64 tag;
 	u64 chain_tag;
 	u64 seq;

@@ -58,6 +58,7 @@ static struct pd_request *pd_req_make(struct pd_host *host, enum pd_op op, struc
 	r->host = pd_host_get(host);
 	r->tag = atomic64_inc_return(&host->next_tag);
 	r->chain_tag = r->tag;
+	r->op = op;
 	r->req.op = cpu_to_le16(op);
 	r->req.tag = cpu_to_le64(r->tag);
 	if (mm) {

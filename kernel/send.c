@@ -273,12 +273,29 @@ static bool pd_mm_is_callers(const struct pd_mm *m)
 	return !m->mm || m->mm == current->mm;
 }
 
+/* may @r's operation touch the page at @addr? An ioctl any; others nothing but what they name */
+static bool pd_fault_concerns(const struct pd_request *r, unsigned long addr)
+{
+	unsigned int i;
+
+	if (r->op == PD_OP_IOCTL)
+		return true;
+	for (i = 0; i < r->nvecs; i++) {
+		u64 start = le64_to_cpu(r->vecs[i].addr), len = le64_to_cpu(r->vecs[i].len);
+
+		if (len && start < addr + PAGE_SIZE && addr <= start + len - 1)
+			return true;
+	}
+	return false;
+}
+
 /* can the caller's task answer a fault of @r at @addr? */
 static bool pd_fault_allowed(const struct pd_request *r, unsigned long addr)
 {
 	const struct pd_mm *m = r->mm;
 
-	if (r->nofault || (addr & ~PAGE_MASK) || !pd_mm_is_callers(m))
+	if (r->nofault || (addr & ~PAGE_MASK) || !pd_mm_is_callers(m) ||
+	    !pd_fault_concerns(r, addr))
 		return false;
 	if (!m->mm)
 		return true;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * paradiced-hostile: the daemon, but some of what its workers tell a guest is false. For tests of
- * the guest's module only; what a worker writes to a ring passes through here (the linker's --wrap).
+ * the guest's module only; what a worker takes from a ring and writes there passes through here (the
+ * linker's --wrap).
  *
  * $PARADICE_HOSTILE has words NAME=N. "seed": of the choices. One in N: "answers" and "events" are
  * changed, "tails" (what follows an answer) too, "lengths" are false, answers are "late" (behind the
- * queue's next one), come "twice", or a "ring" entry is nonsense. "die": a worker
+ * queue's next one), come "twice", or a "ring" entry is nonsense; "pry": instead of the answer to an
+ * operation that is no ioctl, a page is asked for that it does not concern. "die": a worker
  * ends when it is N seconds old, just before an answer. "slow": each answer on the control queue takes N ms.
  * "withhold": operations PD_OP_* N are never answered. "flood": again and again an event that comes N times.
  */
@@ -19,6 +21,9 @@
 
 #include "paradice/protocol.h"
 #include "../../daemon/events.h"
+#include "../../daemon/log.h"
+#include "../../daemon/request.h"
+#include "../../daemon/worker_private.h"
 
 #define VARIABLE "PARADICE_HOSTILE"
 #define REMEMBERED 256
@@ -34,6 +39,7 @@ enum {
 	LATE,
 	TWICE,
 	RING,
+	PRY,
 	DIE,
 	SLOW,
 	WITHHOLD,
@@ -41,9 +47,10 @@ enum {
 	SETTINGS
 };
 
-static const char *const names[SETTINGS] = { "seed",  "answers", "events", "tails",
-					     "lengths", "late",	 "twice",  "ring",
-					     "die",   "slow",	 "withhold", "flood" };
+static const char *const names[SETTINGS] = { "seed",	"answers", "events", "tails",
+					     "lengths", "late",	   "twice",  "ring",
+					     "pry",	"die",	   "slow",   "withhold",
+					     "flood" };
 
 int __real_execve(const char *path, char *const argv[], char *const envp[]);
 int __wrap_execve(const char *path, char *const argv[], char *const envp[]);
@@ -59,6 +66,8 @@ int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsign
 		    uint64_t offset, const void *in, uint64_t len);
 void __real_vq_push(struct virtqueue *q, uint16_t head, uint32_t len);
 void __wrap_vq_push(struct virtqueue *q, uint16_t head, uint32_t len);
+struct request *__real_request_take(struct worker *w, struct virtqueue *q, bool *more);
+struct request *__wrap_request_take(struct worker *w, struct virtqueue *q, bool *more);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t settings[SETTINGS];
@@ -71,6 +80,16 @@ static unsigned int nremembered;
 static uint16_t ops[REQUESTS];
 /* this thread's next answer is not to be given */
 static _Thread_local bool withheld;
+/* a page that each address space has: one that it showed for an ioctl */
+static struct {
+	uint64_t mm;
+	uint64_t page;
+} shown[REMEMBERED];
+/* operations that will ask for such a page, by their tags; then those that have */
+static struct {
+	uint64_t tag;
+	uint64_t page;
+} prying[REMEMBERED], pried[REMEMBERED];
 /* answers that come late, one for each queue */
 static struct {
 	bool present;
@@ -204,6 +223,77 @@ static void spoil_answer(struct pd_resp *resp)
 	}
 }
 
+static bool names_page(const struct request *r, uint64_t page)
+{
+	for (uint32_t i = 0; i < r->req.nvecs; i++)
+		if (r->vecs[i].addr < page + PD_PAGE_SIZE && r->vecs[i].addr + r->vecs[i].len > page)
+			return true;
+	return false;
+}
+
+/* what @r teaches of its program's memory, or whether it shall ask for some */
+static void pry(const struct request *r)
+{
+	unsigned int m = r->req.mm % REMEMBERED, t = r->req.tag % REMEMBERED;
+	unsigned int c = r->req.u.cont.tag % REMEMBERED;
+
+	switch (r->req.op) {
+	case PD_OP_IOCTL:
+		if (r->req.npages) {
+			shown[m].mm = r->req.mm;
+			shown[m].page = r->pages[0].addr;
+		}
+		break;
+	case PD_OP_FLUSH:
+	case PD_OP_READ:
+	case PD_OP_WRITE:
+	case PD_OP_LLSEEK:
+	case PD_OP_FSYNC:
+	case PD_OP_POLL:
+		if (r->req.mm && shown[m].mm == r->req.mm && !names_page(r, shown[m].page) &&
+		    hit(PRY)) {
+			prying[t].tag = r->req.tag;
+			prying[t].page = shown[m].page;
+		}
+		break;
+	case PD_OP_CONTINUE:
+		if (pried[c].tag != r->req.u.cont.tag)
+			break;
+		pried[c].tag = 0;
+		if (r->req.npages || !r->req.u.cont.error)
+			log_warning("the guest gave a page that an operation does not concern");
+		else
+			log_limited(LOG_WARNING, "the guest gave no such page");
+		break;
+	}
+}
+
+/* by the lock */
+static void pry_answer(struct pd_resp *resp)
+{
+	unsigned int t = resp->tag % REMEMBERED;
+
+	if (!resp->tag || prying[t].tag != resp->tag || resp->status != PD_ST_DONE)
+		return;
+	pried[t].tag = resp->tag;
+	prying[t].tag = 0;
+	resp->status = PD_ST_FAULT;
+	memset(&resp->u, 0, sizeof(resp->u));
+	resp->u.fault.addr = prying[t].page;
+}
+
+struct request *__wrap_request_take(struct worker *w, struct virtqueue *q, bool *more)
+{
+	struct request *r = __real_request_take(w, q, more);
+
+	if (r && settings[PRY]) {
+		pthread_mutex_lock(&lock);
+		pry(r);
+		pthread_mutex_unlock(&lock);
+	}
+	return r;
+}
+
 static void spoil_bytes(uint8_t *bytes, uint64_t len)
 {
 	for (uint64_t n = 1 + any() % 4; n; n--)
@@ -257,6 +347,7 @@ int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsign
 		memcpy(&remembered[nremembered++ % REMEMBERED], copy, sizeof(struct pd_resp));
 		withheld = settings[WITHHOLD] &&
 			   ops[((struct pd_resp *)(void *)copy)->tag % REQUESTS] == settings[WITHHOLD];
+		pry_answer((struct pd_resp *)(void *)copy);
 		if (hit(ANSWERS))
 			spoil_answer((struct pd_resp *)(void *)copy);
 	} else if (!offset && len == sizeof(struct pd_event) && hit(EVENTS)) {

@@ -85,6 +85,19 @@ def test_flood_of_events(lab):
 
 
 @pytest.mark.attacks
+def test_prying_host(lab):
+    """Reads, seeks and the like give a host no page but those of their own buffers."""
+    run = lab([*TESTDEV, "--daemon", str(BUILD / "tests/attacks/paradiced-hostile"),
+               "--daemon-env", "PARADICE_HOSTILE=pry=2"],
+              # which fail now and then
+              ["/share/bin/pdtest run rw vectored seek poll kernelio >/share/out/pry.out; true"])
+    run.assert_ok()
+    assert "the guest gave no such page" in run.log("daemon-1.log"), run.output
+    assert "the guest gave a page" not in run.log("daemon-1.log")
+    assert "taken as an I/O error" not in run.log("guest-1-dmesg.log"), "the answers were well-formed"
+
+
+@pytest.mark.attacks
 def test_slow_host(lab):
     """A host that answers one by one is not lost when many ask at once, a ping the last of them."""
     run = lab([*TESTDEV, "--module-params", "host_timeout=3", "--daemon",
