@@ -390,8 +390,7 @@ void pd_node_remove_leaving(struct pd_host *host)
 	unsigned long id;
 
 	mutex_lock(&host->nodes_lock);
-	xa_for_each_marked(&host->nodes, id, node, PD_NODE_LEAVING)
-		pd_node_remove(host, id);
+	xa_for_each_marked(&host->nodes, id, node, PD_NODE_LEAVING) pd_node_remove(host, id);
 	mutex_unlock(&host->nodes_lock);
 }
 

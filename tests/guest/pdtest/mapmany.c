@@ -138,11 +138,8 @@ static void run_threads(void)
 }
 
 static const struct pd_case cases[] = {
-	{ "pages", run_pages, 30 },
-	{ "most", run_most, 90 },
-	{ "again", run_again, 60 },
-	{ "child", run_child, 60 },
-	{ "threads", run_threads, 30 },
+	{ "pages", run_pages, 30 }, { "most", run_most, 90 },	    { "again", run_again, 60 },
+	{ "child", run_child, 60 }, { "threads", run_threads, 30 },
 };
 
 PD_GROUP(mapmany, "mapmany", "more mappings than a window holds at once", 0);
