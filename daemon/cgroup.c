@@ -172,7 +172,8 @@ void cgroup_enter(const char *vm, uint64_t memory_max, uint64_t tasks_max, pid_t
 	} else {
 		bool bounded = memory_max && !WEAK(MEMORY);
 
-		err = bounded ? put_number(dir, "memory.max", memory_max) : put(dir, "memory.max", "max");
+		err = bounded ? put_number(dir, "memory.max", memory_max) :
+				put(dir, "memory.max", "max");
 		/* nor may it take the host's swap instead; without swap there is no such file */
 		if (!err) {
 			err = put(dir, "memory.swap.max", bounded ? "0" : "max");

@@ -113,7 +113,8 @@ int mirror_run_sure(struct mirror_thread *t, unsigned int n, struct mirror_outco
 		if (i >= SURE_YIELDS && pause.tv_nsec < SURE_NS)
 			pause.tv_nsec *= 2;
 		if (pause.tv_nsec >= SURE_NS && !atomic_load(&t->m->dead)) {
-			log_error("mirror of %s: what a call returned cannot be read, it is ended", t->m->name);
+			log_error("mirror of %s: what a call returned cannot be read, it is ended",
+				  t->m->name);
 			mirror_kill(t->m);
 		}
 		if (atomic_load(&t->m->dead))

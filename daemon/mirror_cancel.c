@@ -85,8 +85,9 @@ static bool step(struct mirror_cancel *c)
 
 	if (!c->attached) {
 		err = interrupt(c);
+		/* -EPERM: it is traced for another operation; later */
 		if (err)
-			return err == -ENOENT || err == -ESRCH; /* else traced for another one: later */
+			return err == -ENOENT || err == -ESRCH;
 		c->attached = true;
 	}
 	/* also when it dies: a thread that its tracer has not awaited keeps its process from ending */

@@ -56,7 +56,8 @@ static void fault(struct mirror *m, uint64_t addr, bool write, pid_t tid)
 	 * slots. Who waits for them may hold any lock.
 	 */
 	if (tid == m->mapper_pid || tid == m->pid) {
-		log_limited(LOG_WARNING, "mirror of %s: its own thread was led to %#llx, it is ended", m->name,
+		log_limited(LOG_WARNING,
+			    "mirror of %s: its own thread was led to %#llx, it is ended", m->name,
 			    (unsigned long long)addr);
 		mirror_kill(m);
 		return;
@@ -64,7 +65,8 @@ static void fault(struct mirror *m, uint64_t addr, bool write, pid_t tid)
 	/* an operation ends by m->lock, so it is there while it is asked about */
 	pthread_mutex_lock(&m->lock);
 	t = by_tid(m, tid);
-	if (t && t->op && !t->op->unasked && !(t->op->state & OP_ABANDONED) && may_touch(t->op, addr)) {
+	if (t && t->op && !t->op->unasked && !(t->op->state & OP_ABANDONED) &&
+	    may_touch(t->op, addr)) {
 		t->op->fault_addr = addr;
 		t->op->state |= OP_FAULTING;
 		asked = pool->env.fault(pool->env.ctx, t->op, addr, write);

@@ -127,8 +127,8 @@ static int set_vring_addr(struct worker *w, struct virtqueue *q, const struct vh
 	err = resolve(w, q);
 	pthread_mutex_unlock(&q->lock);
 	if (err)
-		log_limited(LOG_ERROR, "queue %u is not in the shared memory of the guest%s", q->index,
-			    gmem_present(w->mem) ? "" : " (share=on is missing)");
+		log_limited(LOG_ERROR, "queue %u is not in the shared memory of the guest%s",
+			    q->index, gmem_present(w->mem) ? "" : " (share=on is missing)");
 	else
 		look_at(w, q);
 	return err;
@@ -259,8 +259,8 @@ static struct virtqueue *queue(struct worker *w, uint32_t request, uint32_t inde
 {
 	if (index < NUM_QUEUES)
 		return &w->vq[index];
-	log_limited(LOG_ERROR, "the VMM's message %u is about queue %u; there are %u", request, index,
-		    NUM_QUEUES);
+	log_limited(LOG_ERROR, "the VMM's message %u is about queue %u; there are %u", request,
+		    index, NUM_QUEUES);
 	return NULL;
 }
 

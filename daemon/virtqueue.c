@@ -101,7 +101,8 @@ bool vq_untouched(const struct virtqueue *q)
 static int broken(struct virtqueue *q, const char *why)
 {
 	q->broken = true;
-	log_limited(LOG_ERROR, "queue %u: %s; the queue is stopped until the guest resets the device",
+	log_limited(LOG_ERROR,
+		    "queue %u: %s; the queue is stopped until the guest resets the device",
 		    q->index, why);
 	return -EPROTO;
 }

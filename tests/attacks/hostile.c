@@ -47,10 +47,9 @@ enum {
 	SETTINGS
 };
 
-static const char *const names[SETTINGS] = { "seed",	"answers", "events", "tails",
-					     "lengths", "late",	   "twice",  "ring",
-					     "pry",	"die",	   "slow",   "withhold",
-					     "flood" };
+static const char *const names[SETTINGS] = { "seed", "answers",	 "events", "tails", "lengths",
+					     "late", "twice",	 "ring",   "pry",   "die",
+					     "slow", "withhold", "flood" };
 
 int __real_execve(const char *path, char *const argv[], char *const envp[]);
 int __wrap_execve(const char *path, char *const argv[], char *const envp[]);
@@ -346,7 +345,8 @@ int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsign
 	if (!offset && len == sizeof(struct pd_resp)) {
 		memcpy(&remembered[nremembered++ % REMEMBERED], copy, sizeof(struct pd_resp));
 		withheld = settings[WITHHOLD] &&
-			   ops[((struct pd_resp *)(void *)copy)->tag % REQUESTS] == settings[WITHHOLD];
+			   ops[((struct pd_resp *)(void *)copy)->tag % REQUESTS] ==
+				   settings[WITHHOLD];
 		pry_answer((struct pd_resp *)(void *)copy);
 		if (hit(ANSWERS))
 			spoil_answer((struct pd_resp *)(void *)copy);

@@ -240,7 +240,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_worker_is_confined),
-		cmocka_unit_test_setup_teardown(test_namespaces_of_its_own, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_namespaces_of_its_own, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test(test_no_worker_without_namespaces),
 		cmocka_unit_test(test_says_what_it_cannot_leave),
 		cmocka_unit_test(test_worker_has_no_terminal),

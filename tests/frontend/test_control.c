@@ -37,7 +37,8 @@ static int ask(const char *control, const char *args)
 {
 	char line[1024];
 
-	snprintf(line, sizeof(line), "%s --control %s %s 2>&1", getenv("PARADICECTL"), control, args);
+	snprintf(line, sizeof(line), "%s --control %s %s 2>&1", getenv("PARADICECTL"), control,
+		 args);
 	return run(line);
 }
 
@@ -71,9 +72,12 @@ static void test_with_a_vm(void **state)
 	line_ends("VM ", "  MIRRORS  FILES  WINDOWS  UNDER WAY");
 	line_ends("test  ", "  1        1      0        0");
 
-	assert_int_equal(ask(x->d.control, "--json | python3 -c '"
-			     "import json, sys; vm, = json.load(sys.stdin)[\"vms\"];"
-			     "print(vm[\"name\"], vm[\"stats\"][\"bytes_read\"], len(vm[\"devices\"]))'"), 0);
+	assert_int_equal(
+		ask(x->d.control,
+		    "--json | python3 -c '"
+		    "import json, sys; vm, = json.load(sys.stdin)[\"vms\"];"
+		    "print(vm[\"name\"], vm[\"stats\"][\"bytes_read\"], len(vm[\"devices\"]))'"),
+		0);
 	assert_string_equal(said, "test 5000 6\n");
 }
 
@@ -81,11 +85,13 @@ static void test_with_a_vm(void **state)
 static void test_while_the_vmm_owes_an_answer(void **state)
 {
 	struct fixture *x = *state;
-	struct pd_req map = { .op = PD_OP_MMAP,
-			      .file = (uint64_t)fe_dev_open(&x->f, DEV_ZERO, O_RDWR),
-			      .mm = x->mm.id,
-			      .oflags = O_RDWR,
-			      .u.mmap = { .addr = 0x60000000, .len = PD_PAGE_SIZE, .prot = PROT_READ } };
+	struct pd_req map = {
+		.op = PD_OP_MMAP,
+		.file = (uint64_t)fe_dev_open(&x->f, DEV_ZERO, O_RDWR),
+		.mm = x->mm.id,
+		.oflags = O_RDWR,
+		.u.mmap = { .addr = 0x60000000, .len = PD_PAGE_SIZE, .prot = PROT_READ }
+	};
 	struct pd_req window = { .op = PD_OP_WINDOW_MAP, .u.window = { .len = PD_PAGE_SIZE } };
 	struct fe_call c = { .mm = &x->mm };
 	struct fe_call w = { 0 };
@@ -154,20 +160,26 @@ static void test_with_a_guest_of_xen(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	command("cp %s %s/paradiced && cp /proc/%d/exe %s/paradice-xen", paradiced, dir, getpid(), dir);
+	command("cp %s %s/paradiced && cp /proc/%d/exe %s/paradice-xen", paradiced, dir, getpid(),
+		dir);
 	snprintf(path, sizeof(path), "%s/paradiced", dir);
 	setenv("PARADICED", path, 1);
-	snprintf(path, sizeof(path), "%.400s/../mirror/paradice-mirror", dirname(strdupa(paradiced)));
+	snprintf(path, sizeof(path), "%.400s/../mirror/paradice-mirror",
+		 dirname(strdupa(paradiced)));
 	setenv("PARADICE_MIRROR", path, 1);
-	fe_daemon_start(&d, (const char *const[]){ "--device", "/dev/zero", "--vm", "desk", "--xen", "dom-7",
-						   "--allow-pv", "--device", "/dev/full", NULL });
+	fe_daemon_start(&d, (const char *const[]){ "--device", "/dev/zero", "--vm", "desk", "--xen",
+						   "dom-7", "--allow-pv", "--device", "/dev/full",
+						   NULL });
 	setenv("PARADICED", paradiced, 1);
 	unsetenv("PARADICE_MIRROR");
 
 	assert_int_equal(ask(d.control, "list"), 0);
 	line_ends("desk  waiting  ", "/dev/full  /dev/full");
-	assert_int_equal(ask(d.control, "--json | python3 -c '"
-			     "import json, sys; print(*(vm.get(\"xen\") for vm in json.load(sys.stdin)[\"vms\"]))'"), 0);
+	assert_int_equal(
+		ask(d.control,
+		    "--json | python3 -c '"
+		    "import json, sys; print(*(vm.get(\"xen\") for vm in json.load(sys.stdin)[\"vms\"]))'"),
+		0);
 	assert_string_equal(said, "None dom-7\n");
 	assert_int_equal(fe_daemon_stop(&d), 0);
 	fe_daemon_clean(&d);
@@ -180,8 +192,10 @@ static int ask_found(const char *links)
 {
 	char line[1024];
 
-	snprintf(line, sizeof(line), "unshare -m sh -c 'mount -t tmpfs none /run && mkdir /run/paradice && "
-		 "cd /run/paradice && ln -s %s && %s' 2>&1", links, getenv("PARADICECTL"));
+	snprintf(line, sizeof(line),
+		 "unshare -m sh -c 'mount -t tmpfs none /run && mkdir /run/paradice && "
+		 "cd /run/paradice && ln -s %s && %s' 2>&1",
+		 links, getenv("PARADICECTL"));
 	return run(line);
 }
 
@@ -197,8 +211,10 @@ static void test_several_daemons(void **state)
 	assert_int_equal(ask(a.control, links), 0);
 	line_ends("/dev/zero", "/dev/zero");
 	line_ends("/dev/full", "/dev/full");
-	snprintf(links, sizeof(links), "--json --control %s | python3 -c '"
-		 "import json, sys; print(len(json.load(sys.stdin)[\"vms\"]))'", b.control);
+	snprintf(links, sizeof(links),
+		 "--json --control %s | python3 -c '"
+		 "import json, sys; print(len(json.load(sys.stdin)[\"vms\"]))'",
+		 b.control);
 	assert_int_equal(ask(a.control, links), 0);
 	assert_string_equal(said, "2\n");
 
@@ -215,11 +231,13 @@ static void test_several_daemons(void **state)
 	/* one that has gone hides no other */
 	snprintf(links, sizeof(links), "/nonexistent a.control && ln -s %s b.control", b.control);
 	assert_int_equal(ask_found(links), 1);
-	line_ends("paradicectl: /run/paradice/a.control is not there", "--control /run/paradice/a.control?");
+	line_ends("paradicectl: /run/paradice/a.control is not there",
+		  "--control /run/paradice/a.control?");
 	line_ends("/dev/full", "/dev/full");
 
 	assert_int_equal(ask_found("/nonexistent other"), 1);
-	line_ends("paradicectl: /run/paradice/control is not there", "--control /run/paradice/control?");
+	line_ends("paradicectl: /run/paradice/control is not there",
+		  "--control /run/paradice/control?");
 	assert_int_equal(fe_daemon_stop(&a), 0);
 	assert_int_equal(fe_daemon_stop(&b), 0);
 	fe_daemon_clean(&a);

@@ -23,7 +23,7 @@
 #include "../../mirror/abi.h"
 #include "bench.h"
 
-#define SLOT(n) (HOLE + MIRROR_HOLE_RES + (uint64_t)(n) * MIRROR_RES_SIZE)
+#define SLOT(n) (HOLE + MIRROR_HOLE_RES + (uint64_t)(n)*MIRROR_RES_SIZE)
 
 /* Somebody who has a driver write over and over: what @next puts into @data, to where it says. */
 struct writer {
@@ -55,11 +55,14 @@ static void *writer_main(void *arg)
 
 static struct mirror_file memory_file(uint64_t id)
 {
-	return (struct mirror_file){ .id = id, .fd = memfd_create("file", MFD_CLOEXEC), .oflags = O_RDWR };
+	return (struct mirror_file){ .id = id,
+				     .fd = memfd_create("file", MFD_CLOEXEC),
+				     .oflags = O_RDWR };
 }
 
 /* @w's file gets its descriptor before anything is forged. */
-static void writer_prepare(struct writer *w, struct bench *b, struct pd_range (*next)(struct writer *), uint64_t id)
+static void writer_prepare(struct writer *w, struct bench *b,
+			   struct pd_range (*next)(struct writer *), uint64_t id)
 {
 	struct mirror_op op = { .m = b->m };
 	struct pd_range vec = { ADDR, 8 };
@@ -69,7 +72,8 @@ static void writer_prepare(struct writer *w, struct bench *b, struct pd_range (*
 	assert_int_equal(mirror_read(&op, &w->file, O_RDWR, &vec, 1, 0, 0), 8);
 }
 
-static void writer_begin(struct writer *w, struct bench *b, struct pd_range (*next)(struct writer *))
+static void writer_begin(struct writer *w, struct bench *b,
+			 struct pd_range (*next)(struct writer *))
 {
 	writer_prepare(w, b, next, 1000);
 	pthread_create(&w->thread, NULL, writer_main, w);
@@ -250,7 +254,9 @@ static void test_pages(void **state)
 static struct pd_range place_of_the_byte(struct writer *w)
 {
 	w->data[0] = 0x7e0000000000 + w->times % 1000 * PD_PAGE_SIZE;
-	return (struct pd_range){ SLOT(MIRROR_SLOT_MAPPER) + MIRROR_RES_DATA + sizeof(struct msghdr), 8 };
+	return (struct pd_range){
+		SLOT(MIRROR_SLOT_MAPPER) + MIRROR_RES_DATA + sizeof(struct msghdr), 8
+	};
 }
 
 static time_t now(void)
