@@ -11,6 +11,8 @@
 #include "rules.h"
 #include "transport.h"
 
+static struct lock_class_key pd_nodes_key;
+
 static void pd_host_watch(struct work_struct *work);
 static void pd_host_late(struct work_struct *work);
 
@@ -30,6 +32,8 @@ void pd_host_init(struct pd_host *host, const struct pd_transport_ops *ops, stru
 	xa_init(&host->mms);
 	xa_init(&host->rules);
 	xa_init_flags(&host->nodes, XA_FLAGS_LOCK_IRQ);
+	/* the one of these locks that is taken in an interrupt */
+	lockdep_set_class(&host->nodes.xa_lock, &pd_nodes_key);
 	mutex_init(&host->nodes_lock);
 	INIT_LIST_HEAD(&host->places);
 	INIT_LIST_HEAD(&host->buses);
