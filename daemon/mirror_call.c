@@ -18,6 +18,7 @@
 
 #include "log.h"
 #include "mirror_private.h"
+#include "weak.h"
 
 static_assert(sizeof(struct mirror_call) == MIRROR_CALL_SIZE, "struct mirror_call");
 static_assert(sizeof(struct mirror_req_slot) == MIRROR_REQ_SIZE, "struct mirror_req_slot");
@@ -102,6 +103,10 @@ int mirror_run_sure(struct mirror_thread *t, unsigned int n, struct mirror_outco
 	struct timespec pause = { 0, 1000 };
 	int ret = mirror_run(t, n);
 
+	if (!ret && WEAK(RESULTS)) {
+		*out = (struct mirror_outcome){ t->res->values[n - 1], 0 };
+		return 0;
+	}
 	/* it has woken us and is about to wait; where it does not, something is very wrong */
 	for (unsigned int i = 0; !ret; i++) {
 		if (i < SURE_YIELDS)

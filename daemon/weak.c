@@ -17,7 +17,7 @@ static const char *const names[] = {
 	[WEAK_TAKE] = "take",		[WEAK_ROOT] = "root",
 	[WEAK_CALLS] = "calls",		[WEAK_CAPS] = "caps",
 	[WEAK_PIDS] = "pids",		[WEAK_MIRROR] = "mirror",
-	[WEAK_MEMORY] = "memory",	[WEAK_NODES] = "nodes",
+	[WEAK_RESULTS] = "results",	[WEAK_MEMORY] = "memory",	[WEAK_NODES] = "nodes",
 	[WEAK_WAITING] = "waiting",	[WEAK_KEEP] = "keep",
 	[WEAK_OPENERS] = "openers",
 };

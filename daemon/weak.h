@@ -26,6 +26,7 @@ enum weakness {
 	WEAK_CAPS, /* the worker is not root, and has no capabilities */
 	WEAK_PIDS, /* the worker sees no process but its own */
 	WEAK_MIRROR, /* the mirror's system call filter */
+	WEAK_RESULTS, /* numbers of descriptors are not read where a program can have them written */
 	WEAK_MEMORY, /* --memory-max (tests/vm/test_host_limits.py) */
 	WEAK_NODES, /* a read-only device's node is for reading only */
 	WEAK_WAITING, /* the manager waits for no worker */

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../daemon/weak.h"
 #include "../../mirror/abi.h"
 #include "bench.h"
 
@@ -168,37 +169,54 @@ static unsigned int count_descriptors(pid_t pid)
 
 #define FILES 16
 
-static void test_descriptors(void **state)
+/* Does the mirror take one file for another, or keep one that it was told to forget? */
+static bool takes_files_for_others(struct bench *b)
 {
-	struct bench *b = *state;
 	struct mirror_file files[FILES];
 	struct pd_range vec = { ADDR + 0x1000, 8 };
+	bool wrong = false;
 	unsigned int before;
 	struct writer w;
 
 	show(b, ADDR, 0, 2, true);
 	writer_begin(&w, b, descriptors);
 	before = count_descriptors(mirror_pid(b->m));
-	for (unsigned int round = 0; round < 100; round++) {
+	for (unsigned int round = 0; round < 100 && !wrong; round++) {
 		for (unsigned int i = 0; i < FILES; i++) {
 			const uint64_t mine = round * FILES + i;
 			struct mirror_op op = { .m = b->m };
 
 			files[i] = memory_file(1 + i);
 			assert_int_equal(pwrite(files[i].fd, &mine, 8, 0), 8);
-			assert_int_equal(mirror_read(&op, &files[i], O_RDWR, &vec, 1, 0, 0), 8);
-			assert_int_equal(*(uint64_t *)(b->ram + PD_PAGE_SIZE), mine);
+			wrong |= mirror_read(&op, &files[i], O_RDWR, &vec, 1, 0, 0) != 8;
+			wrong |= *(uint64_t *)(void *)(b->ram + PD_PAGE_SIZE) != mine;
 			/* a second descriptor, which is closed again */
 			op = (struct mirror_op){ .m = b->m };
-			assert_int_equal(mirror_flush(&op, &files[i]), 0);
+			wrong |= mirror_flush(&op, &files[i]) != 0;
 		}
 		for (unsigned int i = 0; i < FILES; i++) {
 			mirror_forget_file(b->pool, files[i].id);
 			close(files[i].fd);
 		}
-		assert_int_equal(count_descriptors(mirror_pid(b->m)), before);
+		wrong |= count_descriptors(mirror_pid(b->m)) != before;
 	}
 	assert_true(writer_end(&w) > 0);
+	return wrong;
+}
+
+static void test_descriptors(void **state)
+{
+	assert_false(takes_files_for_others(*state));
+}
+
+static void test_descriptors_without_the_defence(void **state)
+{
+	bool harmed;
+
+	weak_set(1u << WEAK_RESULTS);
+	harmed = takes_files_for_others(*state);
+	weak_set(0);
+	assert_true(harmed);
 }
 
 #define DROPPED 512
@@ -332,6 +350,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_end),
 		TEST(test_descriptors),
+		TEST(test_descriptors_without_the_defence),
 		TEST(test_pages),
 		TEST(test_mapper_led_away),
 		TEST(test_file_of_a_killed_mirror),
