@@ -116,9 +116,10 @@ static bool same(const uint64_t a[2], const uint64_t b[2])
 	return a[0] == b[0] && a[1] == b[1];
 }
 
-void digits_learn(const struct sample *samples, unsigned int count)
+int digits_learn(const struct sample *samples, unsigned int count)
 {
 	unsigned int i, a, b;
+	int missing = -1;
 
 	for (i = 0; i < count; i++) {
 		char text[16];
@@ -137,11 +138,12 @@ void digits_learn(const struct sample *samples, unsigned int count)
 	}
 	for (a = 0; a < 10; a++) {
 		if (!known[a])
-			die("no frame's number has a %u; capture more frames", a);
-		for (b = 0; b < a; b++)
-			if (same(digits[a], digits[b]))
+			missing = (int)a;
+		for (b = 0; known[a] && b < a; b++)
+			if (known[b] && same(digits[a], digits[b]))
 				die("the pictures do not change: %u and %u look alike", a, b);
 	}
+	return missing;
 }
 
 static int digit_at(const struct sample *s, int cell)

@@ -30,9 +30,10 @@ void die(const char *format, ...)
 	exit(1);
 }
 
-static void run(const char *method, unsigned int want, bool learning)
+static void run(const char *method)
 {
-	struct capture c = { .method = method, .want = want };
+	struct capture c = { .method = method, .want = frames };
+	int missing;
 
 	capture_open(&c, device, fps);
 	if (!strcmp(method, "mmap"))
@@ -41,17 +42,37 @@ static void run(const char *method, unsigned int want, bool learning)
 		capture_userptr(&c, buffers);
 	else
 		capture_read(&c);
-	if (strcmp(method, "read"))
-		digits_learn(c.samples, c.frames);
+	missing = strcmp(method, "read") ? digits_learn(c.samples, c.frames) : -1;
+	if (missing >= 0)
+		die("no frame's number has a %d; capture more frames", missing);
 	digits_check(&c);
-	if (!learning) {
-		printf("%s: %u frames, each with its bars and its own number\n", method, c.frames);
-		fflush(stdout);
-		fprintf(stderr,
-			"pd-v4l2: %s: of the driver's numbers %u left out, %u given twice\n",
-			method, c.dropped, c.doubled);
-	}
+	printf("%s: %u frames, each with its bars and its own number\n", method, c.frames);
+	fflush(stdout);
+	fprintf(stderr, "pd-v4l2: %s: of the driver's numbers %u left out, %u given twice\n", method,
+		c.dropped, c.doubled);
 	free(c.samples);
+}
+
+/*
+ * read() tells no numbers: learn how they look from a method that does, and needs no device memory. A slow machine
+ * that leaves numbers out may have to go on for some time to have seen each digit.
+ */
+static void learn(void)
+{
+	int missing = 0;
+
+	for (unsigned int want = 30; missing >= 0 && want < 1000; want *= 2) {
+		struct capture c = { .method = "userptr", .want = want };
+
+		capture_open(&c, device, fps);
+		capture_userptr(&c, buffers);
+		missing = digits_learn(c.samples, c.frames);
+		if (missing < 0)
+			digits_check(&c);
+		free(c.samples);
+	}
+	if (missing >= 0)
+		die("no frame's number has a %d", missing);
 }
 
 static void __attribute__((noreturn)) usage(void)
@@ -93,13 +114,12 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc || frames < 30 || buffers < 2 || buffers > MAX_BUFFERS)
 		usage();
-	/* read() tells no numbers: learn how they look from one that does, and needs no device memory. */
 	if (!strcmp(method, "read"))
-		run("userptr", 30, true);
+		learn();
 	for (i = 0; i < 3; i++) {
 		if (strcmp(method, "all") && strcmp(method, methods[i]))
 			continue;
-		run(methods[i], frames, false);
+		run(methods[i]);
 		ran = true;
 	}
 	if (!ran)

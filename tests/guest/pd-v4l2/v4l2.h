@@ -39,8 +39,8 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
 void frame_poison(uint8_t *data, uint32_t size);
 /* Verify a frame of YUYV pixels and keep what its text says. */
 void frame_check(struct capture *c, const uint8_t *data, uint32_t bytes, const uint32_t *sequence);
-/* Learn the digits from samples whose number is known. */
-void digits_learn(const struct sample *samples, unsigned int count);
+/* Learn the digits from samples whose number is known; one that is not known yet, or -1. */
+int digits_learn(const struct sample *samples, unsigned int count);
 /* The picture's own number of every sample is the driver's; its time and number grow. */
 void digits_check(const struct capture *c);
 
