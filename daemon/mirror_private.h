@@ -146,6 +146,7 @@ struct mirror_poison {
  * @res: result slots
  * @destroyed: mirror_destroy() has been called
  * @dead: it has ended, or is not to be used any more
+ * @ended: both its processes have
  * @bind_lock: descriptors, the seed's slot
  * @map_lock: the mapper's slot, @regions, @poisoned, @emptied
  * @lock: threads and their operations
@@ -182,6 +183,7 @@ struct mirror {
 	struct mirror_res_slot *res;
 	bool destroyed;
 	atomic_bool dead;
+	atomic_bool ended;
 	pthread_mutex_t bind_lock;
 	pthread_mutex_t map_lock;
 	pthread_mutex_t lock;

@@ -372,8 +372,12 @@ static void wait_pidfd(int pidfd)
 
 void mirror_await_end(struct mirror *m)
 {
+	/* a VM that ends asks for each of its files */
+	if (atomic_load(&m->ended))
+		return;
 	wait_pidfd(m->mapper_pidfd);
 	wait_pidfd(m->pidfd);
+	atomic_store(&m->ended, true);
 }
 
 static void reap(struct mirror *m)
