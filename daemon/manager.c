@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -110,11 +111,19 @@ static bool any_served(void)
 	return false;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 static int loop(const struct options *o, int signals, struct hotplug *hotplug, int control)
 {
 	struct pollfd *p = calloc(FD_VMS + host.nvms * FDS_PER_VM, sizeof(*p));
 	bool stopping = false;
-	int stop_ticks = 0;
+	uint64_t stop_at = 0;
 	int status = 0;
 
 	if (!p)
@@ -169,9 +178,13 @@ static int loop(const struct options *o, int signals, struct hotplug *hotplug, i
 			status = 1;
 			break;
 		}
-		if (stopping && ++stop_ticks == STOP_MS / TICK_MS) {
+		/* by the clock: workers that end have much to say */
+		if (stopping && !stop_at)
+			stop_at = now_ms() + STOP_MS;
+		if (stopping && now_ms() >= stop_at) {
 			log_warning("workers do not end; killing them");
 			signal_workers(SIGKILL);
+			stop_at = UINT64_MAX;
 		}
 	}
 	free(p);
