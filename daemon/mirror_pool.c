@@ -93,8 +93,7 @@ void mirror_kill(struct mirror *m)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* its descriptors stay readable when it is dead */
-static void watch_no_more(struct mirror *m)
+void mirror_unwatch(struct mirror *m)
 {
 	const int fds[] = { m->pidfd, m->mapper_pidfd, m->uffd };
 
@@ -112,7 +111,7 @@ static void look(struct mirror *m)
 	if (m->uffd >= 0 && !atomic_load(&m->dead))
 		mirror_fault_read(m);
 	if (atomic_load(&m->dead)) {
-		watch_no_more(m);
+		mirror_unwatch(m);
 		return;
 	}
 	if (waitid(P_PIDFD, m->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid ||
@@ -120,7 +119,7 @@ static void look(struct mirror *m)
 		log_limited(LOG_ERROR, "mirror of %s has ended unexpectedly; its files give EIO",
 			    m->name);
 		mirror_kill(m);
-		watch_no_more(m);
+		mirror_unwatch(m);
 		if (pool->env.died)
 			pool->env.died(pool->env.ctx, m);
 	}

@@ -247,6 +247,8 @@ struct mirror_pool {
 
 /* mirror_pool.c: ends every use of a mirror that cannot be trusted or has died */
 void mirror_kill(struct mirror *m);
+/* the fault thread looks at it no more: a dead one's descriptors stay readable */
+void mirror_unwatch(struct mirror *m);
 
 /* mirror_filter.c: compiles the list, with or without openat(); 0 or a negative errno */
 int mirror_filter_make(struct mirror_filter *f, bool open);

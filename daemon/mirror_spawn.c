@@ -305,12 +305,12 @@ out:
 	return ret;
 }
 
-static void watch(struct mirror *m, int fd, int op)
+static void watch(struct mirror *m, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = m };
 
 	if (fd >= 0)
-		epoll_ctl(m->pool->epoll, op, fd, &ev);
+		epoll_ctl(m->pool->epoll, EPOLL_CTL_ADD, fd, &ev);
 }
 
 int mirror_create(struct mirror_pool *pool, uint64_t hole, uint64_t hole_len, const char *name,
@@ -346,7 +346,7 @@ int mirror_create(struct mirror_pool *pool, uint64_t hole, uint64_t hole_len, co
 
 	ret = start(m);
 	if (!ret)
-		watch(m, m->pidfd, EPOLL_CTL_ADD);
+		watch(m, m->pidfd);
 	ret = ret ?: setup_uffd(m);
 	ret = ret ?: setup_mapper(m);
 	ret = ret ?: setup_memory(m);
@@ -356,8 +356,8 @@ int mirror_create(struct mirror_pool *pool, uint64_t hole, uint64_t hole_len, co
 		mirror_destroy(m);
 		return ret;
 	}
-	watch(m, m->mapper_pidfd, EPOLL_CTL_ADD);
-	watch(m, m->uffd, EPOLL_CTL_ADD);
+	watch(m, m->mapper_pidfd);
+	watch(m, m->uffd);
 	*out = m;
 	return 0;
 }
@@ -392,9 +392,7 @@ static void reap(struct mirror *m)
 
 void mirror_destroy(struct mirror *m)
 {
-	watch(m, m->uffd, EPOLL_CTL_DEL);
-	watch(m, m->pidfd, EPOLL_CTL_DEL);
-	watch(m, m->mapper_pidfd, EPOLL_CTL_DEL);
+	mirror_unwatch(m);
 	m->destroyed = true;
 	mirror_kill(m);
 	reap(m);
