@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "listener.h"
 #include "log.h"
 
@@ -32,14 +32,6 @@ static struct client *clients;
 static unsigned int nclients;
 static uint32_t next_id = 1;
 static int listener = -1;
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 int control_open(const struct options *o)
 {

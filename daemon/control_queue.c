@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
+#include "clock.h"
 #include "devices.h"
 #include "dispatch.h"
 #include "events.h"
@@ -248,18 +248,10 @@ static bool untouched(struct worker *w)
 	return yes;
 }
 
-static int elapsed_ms(const struct timespec *since)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int)((now.tv_sec - since->tv_sec) * 1000 + (now.tv_nsec - since->tv_nsec) / 1000000);
-}
-
 static void *control_main(void *arg)
 {
 	struct worker *w = arg;
-	struct timespec kicked = { 0 };
+	uint64_t kicked = 0;
 	bool suspicious = false;
 	bool told = false;
 	bool nag = false;
@@ -276,10 +268,10 @@ static void *control_main(void *arg)
 			eventfd_read(poke, &v);
 		} else if (n == 1 && !told && !suspicious && untouched(w)) {
 			suspicious = true;
-			clock_gettime(CLOCK_MONOTONIC, &kicked);
+			kicked = now_ms();
 		}
 		serve_all(w);
-		if (suspicious && (!untouched(w) || elapsed_ms(&kicked) >= UNTOUCHED_MS)) {
+		if (suspicious && (!untouched(w) || now_ms() - kicked >= UNTOUCHED_MS)) {
 			suspicious = false;
 			told = untouched(w);
 			if (told)

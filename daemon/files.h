@@ -13,7 +13,7 @@
  * @keeps_nothing: PD_FILE_KEEPS_NOTHING
  * @ioctls: those it may be given
  * @claim: what CHANNEL_CLOSED is to say, 0: nothing
- * @window_ended: when a window of a mapping of its ended last (windows_now()), 0: never
+ * @window_ended: when a window of a mapping of its ended last (now_ms()), 0: never
  * @watched: it is in the watch's epoll set
  * @edges: EPOLL* bits whose every edge the guest is told of
  * @async: it raises SIGIO

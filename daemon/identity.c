@@ -11,11 +11,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <paradice/protocol.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define DEVICES "/sys/devices"
@@ -49,16 +49,8 @@ struct records {
 	size_t len;
 	size_t limit;
 	bool cut;
-	long long begin;
+	uint64_t begin;
 };
-
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
 
 static bool put(struct records *r, unsigned int type, const char *payload, size_t len)
 {

@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define LIMIT_LINES 5
 #define LIMIT_MS 10000
@@ -65,14 +66,6 @@ void log_line(enum log_level level, const char *format, ...)
 	va_start(args, format);
 	put(level, format, args);
 	va_end(args);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 void log_limited_line(struct log_limit *limit, enum log_level level, const char *format, ...)

@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "confine.h"
 #include "control.h"
 #include "hotplug.h"
@@ -109,14 +109,6 @@ static bool any_served(void)
 		if (host.vms[i].listener >= 0 || host.vms[i].worker)
 			return true;
 	return false;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static int loop(const struct options *o, int signals, struct hotplug *hotplug, int control)

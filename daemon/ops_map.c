@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "clock.h"
 #include "files.h"
 #include "log.h"
 #include "maps.h"
@@ -210,7 +211,7 @@ void op_window_unmap(struct request *r)
 
 	r->map = map_find(r->s, r->req.u.window.map);
 	if (!err && r->map)
-		r->map->file->window_ended = windows_now();
+		r->map->file->window_ended = now_ms();
 	if (!err && r->map && r->map->aside && !windows_has(r->w->windows, r->map->id))
 		map_step_back(r->map);
 	request_done(r, err);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "files.h"
 #include "log.h"
 #include "maps.h"
@@ -230,17 +230,9 @@ int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *r
 	return err;
 }
 
-uint64_t windows_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 bool windows_lingers(uint64_t ended)
 {
-	return ended && windows_now() - ended < LINGER_MS;
+	return ended && now_ms() - ended < LINGER_MS;
 }
 
 bool windows_lingering(struct windows *ws)
@@ -261,7 +253,7 @@ int windows_unmap(struct windows *ws, const struct pd_req_window *req)
 		err = map_request(ws, VHOST_BACKEND_SHMEM_UNMAP, &win, 0, -1);
 		ws->list[i] = ws->list[--ws->n];
 		save(ws);
-		ws->ended_ms = windows_now();
+		ws->ended_ms = now_ms();
 		break;
 	}
 	pthread_mutex_unlock(&ws->lock);

@@ -49,9 +49,7 @@ unsigned int windows_count(struct windows *ws);
  * it. True shortly after a window has ended.
  */
 bool windows_lingering(struct windows *ws);
-/* The same for one that ended at @ended, by windows_now(); 0: none did. */
+/* The same for one that ended at @ended, by now_ms(); 0: none did. */
 bool windows_lingers(uint64_t ended);
-/* Milliseconds. */
-uint64_t windows_now(void);
 
 #endif
