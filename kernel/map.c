@@ -59,7 +59,7 @@ static void pd_map_free(struct pd_map *map)
 	kvfree(map);
 }
 
-/* ends @map, which no VMA shows any more */
+/* ends @map, which no VMA shows any more; or @map->work does, when the host has answered all that was asked of it */
 static void pd_map_end(struct pd_map *map)
 {
 	struct pd_file *pf = map->pf;
@@ -67,8 +67,10 @@ static void pd_map_end(struct pd_map *map)
 	if (map->dying) {
 		pd_mm_wait_gone(map->dying, PD_EXIT_WAIT);
 		pd_mm_put(map->dying);
+		map->dying = NULL;
 	}
-	pd_windows_unmap(map);
+	if (!pd_windows_unmap(map))
+		return;
 	pd_map_release(map->host, map->handle, PD_WAIT_EXIT);
 	atomic_dec(&pd_stats.maps);
 	if (atomic_dec_and_test(&pf->maps))

@@ -78,6 +78,8 @@ struct pd_chunk {
  * @len: bytes
  * @caching: PD_CACHE_*
  * @held: VMAs of other address spaces that show it: while there are any its first window is evicted last
+ * @moving: windows of it that are being mapped or evicted, some by requests of tasks that were killed
+ * @ended: its end waits for these, and @work follows the last
  * @dying: the last address space that had it, when it ended with it
  * @work: ends it at the host
  * @chunk_shift: all of @chunks but the last have 1 << this bytes
@@ -95,6 +97,8 @@ struct pd_map {
 	unsigned long len;
 	u32 caching;
 	unsigned int held;
+	unsigned int moving;
+	bool ended;
 	struct pd_mm *dying;
 	struct work_struct work;
 	unsigned int chunk_shift;
@@ -111,7 +115,7 @@ void pd_window_hold(struct pd_map *map);
 void pd_window_unhold(struct pd_map *map);
 vm_fault_t pd_window_fault(struct pd_map *map, struct vm_fault *vmf);
 void pd_windows_hide(struct pd_map *map);
-void pd_windows_unmap(struct pd_map *map);
+bool pd_windows_unmap(struct pd_map *map);
 void pd_windows_forget(struct pd_host *host);
 
 #endif

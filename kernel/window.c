@@ -7,7 +7,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "core.h"
 
@@ -108,73 +108,96 @@ static struct pd_request *pd_window_op(const struct pd_chunk *c, enum pd_op op)
 	return r;
 }
 
+/* @c, which is busy, begins to be mapped or evicted: the host will be asked; w->lock held */
+static void pd_chunk_move(struct pd_windows *w, struct pd_chunk *c)
+{
+	w->moving++;
+	c->map->moving++;
+}
+
+/* the host has answered. The map may be gone after that; w->lock held, @w->wait is to be woken */
+static void pd_chunk_moved(struct pd_windows *w, struct pd_chunk *c, enum pd_chunk_state state)
+{
+	struct pd_map *map = c->map;
+
+	c->state = state;
+	w->moving--;
+	w->moves++;
+	if (!--map->moving && map->ended)
+		queue_work(pd_wq, &map->work);
+}
+
 /* takes @c, which is mapped, out of use, to be evicted; w->lock held */
 static void pd_chunk_take(struct pd_windows *w, struct pd_chunk *c)
 {
 	list_del_init(&c->lru);
 	c->state = PD_CHUNK_BUSY;
-	w->moving++;
+	pd_chunk_move(w, c);
 }
 
-/* @c, which had a place, has none any more; where nobody waited for the host to say so that is not free yet */
+/* @c, which had a place, has none any more. One of which the host does not say that it is free is never used again */
 static void pd_chunk_gone(struct pd_windows *w, struct pd_chunk *c, bool answered)
 {
 	mutex_lock(&w->lock);
 	if (answered && w->pool)
 		gen_pool_free(w->pool, w->base + c->window, pd_chunk_len(c));
 	w->count--;
-	w->moving--;
-	w->moves++;
 	atomic_dec(&pd_stats.windows);
-	c->state = PD_CHUNK_NONE;
+	pd_chunk_moved(w, c, PD_CHUNK_NONE);
 	mutex_unlock(&w->lock);
 	wake_up_all(&w->wait);
 }
 
-/**
- * struct pd_left - a place whose window the host has not taken away yet
- * @at: address in the region
- * @len: bytes
- */
-struct pd_left {
-	phys_addr_t at;
-	unsigned long len;
-};
+/* @c has a place, and may be seen there */
+static void pd_chunk_show(struct pd_windows *w, struct pd_chunk *c)
+{
+	mutex_lock(&w->lock);
+	list_add_tail(&c->lru, &w->lru);
+	pd_chunk_moved(w, c, PD_CHUNK_MAPPED);
+	mutex_unlock(&w->lock);
+	wake_up_all(&w->wait);
+}
 
 /* the host has taken away a window for which nobody waited any more; or it never will */
-static void pd_window_orphaned(struct pd_request *r)
+static void pd_chunk_unmap_orphaned(struct pd_request *r)
 {
-	struct pd_windows *w = &r->host->windows;
-	struct pd_left *left = r->priv;
-
-	mutex_lock(&w->lock);
-	if (r->len && w->pool)
-		gen_pool_free(w->pool, left->at, left->len);
-	w->moves++;
-	mutex_unlock(&w->lock);
-	wake_up_all(&w->wait);
-	kfree(left);
+	pd_chunk_gone(&r->host->windows, r->priv, r->len);
 }
 
-/* takes @c, which is busy and without page table entries, out of the region */
+/*
+ * Takes @c, which is busy and without page table entries, out of the region; at once, or when the host answers. Who is
+ * killed before it could ask leaves it where it is.
+ */
 static void pd_chunk_unmap(struct pd_chunk *c, enum pd_wait how)
 {
 	struct pd_windows *w = &c->map->host->windows;
-	struct pd_left *left = kmalloc(sizeof(*left), GFP_KERNEL | __GFP_NOFAIL);
 	struct pd_request *r = pd_window_op(c, PD_OP_WINDOW_UNMAP);
 
+	if (how == PD_WAIT_KILL && pd_req_reserve(r, how) == -EINTR) {
+		pd_chunk_show(w, c);
+		pd_req_free(r);
+		return;
+	}
 	if (c->memtype)
 		iounmap(c->memtype);
 	c->memtype = NULL;
-	left->at = w->base + c->window;
-	left->len = pd_chunk_len(c);
-	r->orphaned = pd_window_orphaned;
-	r->priv = left;
+	r->orphaned = pd_chunk_unmap_orphaned;
+	r->priv = c;
 	pd_req_run(&r, how);
 	if (r)
-		kfree(left);
-	pd_chunk_gone(w, c, r);
+		pd_chunk_gone(w, c, r->len);
 	pd_req_free(r);
+}
+
+/* who touched @c was killed: nobody is to see it */
+static void pd_chunk_map_orphaned(struct pd_request *r)
+{
+	struct pd_chunk *c = r->priv;
+
+	if (r->len && r->result >= 0)
+		pd_chunk_unmap(c, PD_WAIT_HOST);
+	else
+		pd_chunk_gone(&r->host->windows, c, r->len);
 }
 
 /* the window that was touched least recently, of those that are held (@held) or of the others; w->lock held */
@@ -197,7 +220,7 @@ static bool pd_window_evict(struct pd_windows *w, bool must)
 		c = pd_window_oldest(w, true);
 	if (!c)
 		return false;
-	/* its mapping may lose its last VMA meanwhile, but waits for busy windows */
+	/* its mapping may lose its last VMA meanwhile, but does not end before this does */
 	pd_chunk_take(w, c);
 	pd_chunk_zap(c);
 	mutex_unlock(&w->lock);
@@ -243,7 +266,7 @@ static int pd_window_alloc(struct pd_windows *w, struct pd_chunk *c, bool must)
 			if (at) {
 				c->window = at - w->base;
 				w->count++;
-				w->moving++;
+				pd_chunk_move(w, c);
 				atomic_inc(&pd_stats.windows);
 				return 0;
 			}
@@ -262,7 +285,6 @@ static int pd_window_alloc(struct pd_windows *w, struct pd_chunk *c, bool must)
 static vm_fault_t pd_window_map(struct pd_windows *w, struct pd_chunk *c, bool must)
 {
 	struct pd_request *r;
-	bool answered;
 	long ret;
 
 	mutex_lock(&w->lock);
@@ -281,15 +303,15 @@ static vm_fault_t pd_window_map(struct pd_windows *w, struct pd_chunk *c, bool m
 	}
 
 	r = pd_window_op(c, PD_OP_WINDOW_MAP);
+	r->orphaned = pd_chunk_map_orphaned;
+	r->priv = c;
 	ret = pd_req_run(&r, PD_WAIT_KILL);
-	answered = r;
+	if (!r)
+		return VM_FAULT_SIGBUS;
 	pd_req_free(r);
 	if (ret < 0) {
-		if (answered)
-			pr_err_ratelimited(PD_NAME ": the host cannot show a mapping: error %ld\n",
-					   ret);
-		/* of one that its task left nobody will know what came of it: the place stays taken */
-		pd_chunk_gone(w, c, answered);
+		pr_err_ratelimited(PD_NAME ": the host cannot show a mapping: error %ld\n", ret);
+		pd_chunk_gone(w, c, true);
 		return VM_FAULT_SIGBUS;
 	}
 	c->memtype = pd_chunk_memtype(c);
@@ -297,13 +319,7 @@ static vm_fault_t pd_window_map(struct pd_windows *w, struct pd_chunk *c, bool m
 		pd_chunk_unmap(c, PD_WAIT_EXIT);
 		return VM_FAULT_OOM;
 	}
-	mutex_lock(&w->lock);
-	c->state = PD_CHUNK_MAPPED;
-	list_add_tail(&c->lru, &w->lru);
-	w->moving--;
-	w->moves++;
-	mutex_unlock(&w->lock);
-	wake_up_all(&w->wait);
+	pd_chunk_show(w, c);
 	return 0;
 }
 
@@ -415,22 +431,20 @@ void pd_windows_hide(struct pd_map *map)
 	mutex_unlock(&w->lock);
 }
 
-/* takes all windows of a mapping that no VMA shows any more; may sleep */
-void pd_windows_unmap(struct pd_map *map)
+/*
+ * Takes all windows of a mapping that no VMA shows any more. False: the host has not answered all that was asked of
+ * it for some time, as others did who may be dead; map->work is queued when it has. May sleep
+ */
+bool pd_windows_unmap(struct pd_map *map)
 {
 	struct pd_windows *w = &map->host->windows;
 	struct pd_chunk *c;
 	unsigned int i;
+	bool gone;
 
 	for (i = 0; i < map->nchunks; i++) {
 		c = &map->chunks[i];
 		mutex_lock(&w->lock);
-		while (c->state == PD_CHUNK_BUSY) {
-			/* being evicted; ends when the host answers or is lost */
-			mutex_unlock(&w->lock);
-			wait_event(w->wait, READ_ONCE(c->state) != PD_CHUNK_BUSY);
-			mutex_lock(&w->lock);
-		}
 		if (c->state == PD_CHUNK_MAPPED) {
 			pd_chunk_take(w, c);
 			mutex_unlock(&w->lock);
@@ -439,6 +453,13 @@ void pd_windows_unmap(struct pd_map *map)
 			mutex_unlock(&w->lock);
 		}
 	}
+	if (!current_work())
+		wait_event_timeout(w->wait, !READ_ONCE(map->moving), PD_EXIT_WAIT);
+	mutex_lock(&w->lock);
+	gone = !map->moving;
+	map->ended = !gone;
+	mutex_unlock(&w->lock);
+	return gone;
 }
 
 /* the region vanishes: no program may see it any more. The host is stopping; may sleep */

@@ -93,6 +93,36 @@ void attack_windows(void)
 	printf("	%u, then %s\n", n, failed ? strerror((int)failed) : "no time");
 }
 
+/* Killed while a window is on its way, or one that makes room for it; each would take some of the region with it. */
+void attack_touches(void)
+{
+	unsigned int n = 0;
+	double until = now() + attack_seconds;
+
+	while (now() < until) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			int fd = open_device();
+
+			for (;;) {
+				char *p = mmap(NULL, TD_MAP_SIZE, PROT_READ | PROT_WRITE,
+					       MAP_SHARED, fd, 0);
+
+				if (p == MAP_FAILED)
+					_exit(0);
+				*(volatile char *)p = 1;
+				munmap(p, TD_MAP_SIZE);
+			}
+		}
+		usleep((n * 7919) % 100000);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		n++;
+	}
+	printf("	%u, killed while they touch\n", n);
+}
+
 /* Pages of which no two lie beside each other: each is a mapping of its own in the mirror. */
 void attack_pages(void)
 {
@@ -137,6 +167,7 @@ void attack_pins(void)
 		munmap(p, size);
 		n++;
 	}
-	printf("	%u times 64 KiB, then %s\n", n, now() < until ? strerror(errno) : "no time");
+	printf("	%u times 64 KiB, then %s\n", n,
+	       now() < until ? strerror(errno) : "no time");
 	close(fd);
 }

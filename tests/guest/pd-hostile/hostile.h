@@ -68,6 +68,7 @@ void attack_race(void);
 void attack_processes(void);
 void attack_files(void);
 void attack_windows(void);
+void attack_touches(void);
 void attack_pages(void);
 void attack_pins(void);
 

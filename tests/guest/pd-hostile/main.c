@@ -27,7 +27,8 @@ static const struct {
 	{ "results", attack_results },	 { "cover", attack_cover },
 	{ "race", attack_race },	 { "processes", attack_processes },
 	{ "files", attack_files },	 { "windows", attack_windows },
-	{ "pages", attack_pages },	 { "pins", attack_pins },
+	{ "touches", attack_touches },	 { "pages", attack_pages },
+	{ "pins", attack_pins },
 };
 
 #define ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
