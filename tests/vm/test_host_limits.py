@@ -73,4 +73,5 @@ def test_host_memory_without_the_bound(lab):
     assert "defences that are left out: memory" in run.log("daemon-1.log")
     assert "ended after 400: \n" in run.output, run.output
     assert int(re.search(r"host: (\d+)\n", run.output)[1]) > 40 << 20, run.output
-    assert "killed" not in run.log("daemon-1.log")
+    # not that it was killed at the end because so many mirrors take their time
+    assert "took more memory than --memory-max" not in run.log("daemon-1.log")
