@@ -3,7 +3,8 @@
  * neighbour ROUNDS MS: how long a VM's read takes alone, and while another VM of the same daemon attacks it.
  *
  * The VM, its worker and its mirrors have one processor, the daemon and the attacker another, so that it does not
- * show that two share one. In each round each case has its turn of some milliseconds, a line as pd-bench's
+ * show that two share one. What a processor at work takes from its neighbour anyway, whatever it does, is shown by a
+ * process there that only computes. In each round each case has its turn of some milliseconds, a line as pd-bench's
  *
  *	NAME ROUND OPERATIONS NANOSECONDS ATTACKS 0 0 0
  *
@@ -37,6 +38,17 @@ static void fail(const char *what)
 }
 
 /* ---- the attacker, a process of its own ---- */
+
+/* No attack, and no VM. */
+static void computes(struct fe *f, const struct fe_daemon *d)
+{
+	static volatile uint64_t number = 1;
+
+	(void)f;
+	(void)d;
+	for (int i = 0; i < 10000; i++)
+		number = number * 6364136223846793005u + 1442695040888963407u;
+}
 
 /* Requests that make no sense. */
 static void nonsense(struct fe *f, const struct fe_daemon *d)
@@ -86,6 +98,7 @@ static const struct attack {
 	void (*once)(struct fe *f, const struct fe_daemon *d);
 } attacks[] = {
 	{ "alone", NULL },
+	{ "computes", computes },
 	{ "nonsense", nonsense },
 	{ "programs", programs },
 	{ "connections", connections },
@@ -95,31 +108,35 @@ static const struct attack {
  * struct orders - what both processes see
  * @which: attack now; 0: none
  * @done: so many times in all
- * @connected: the attacker has a VM
+ * @busy: the attacker is at it
  */
 struct orders {
 	atomic_uint which;
 	atomic_ulong done;
-	atomic_bool connected;
+	atomic_bool busy;
 };
 
 static void attack(struct orders *o, const struct fe_daemon *d)
 {
 	static struct fe f;
 	unsigned int which;
+	bool vm;
 
 	for (;;) {
 		while (!(which = o->which))
 			usleep(500);
 		memset(&f, 0, sizeof(f));
-		fe_connect(&f, d, NULL);
-		o->connected = true;
+		vm = attacks[which].once != computes;
+		if (vm)
+			fe_connect(&f, d, NULL);
+		o->busy = true;
 		while (o->which == which) {
 			attacks[which].once(&f, d);
 			o->done++;
 		}
-		fe_close(&f);
-		o->connected = false;
+		if (vm)
+			fe_close(&f);
+		o->busy = false;
 	}
 }
 
@@ -196,7 +213,7 @@ static void wait_for(struct orders *o, bool under_way, pid_t attacker)
 {
 	unsigned long done = o->done;
 
-	for (int i = 0; under_way ? o->done == done : o->connected; i++) {
+	for (int i = 0; under_way ? o->done == done : o->busy; i++) {
 		if (i == PATIENCE_MS || waitpid(attacker, NULL, WNOHANG))
 			fail("the attacker does not go on");
 		usleep(1000);
