@@ -11,7 +11,7 @@ int vm_devices_setup(struct vm *vm);
 
 /* The worker asks for an opening: it is told what came of it, now or later. */
 void vm_device_open(struct vm *vm, const struct host *host, const struct channel_msg *msg);
-/* It has closed what it opened of the device that has a claim of that name (CHANNEL_OPENED); 0 and unknown ones count for nothing. */
+/* It has closed one of the openings that CHANNEL_OPENED named so; 0 and unknown names count for nothing. */
 void vm_device_closed(struct vm *vm, uint32_t id);
 /* The worker has ended, and has nothing open any more. */
 void vm_devices_unclaim(struct vm *vm);
