@@ -27,7 +27,7 @@ bool mirror_range_ok(const struct mirror *m, uint64_t addr, uint64_t len)
 		return false;
 	if (addr < MIRROR_ADDR_MIN || addr >= MIRROR_ADDR_MAX || len > MIRROR_ADDR_MAX - addr)
 		return false;
-	return addr + len <= m->hole || addr >= m->hole + m->hole_len;
+	return WEAK(HOLE) || addr + len <= m->hole || addr >= m->hole + m->hole_len;
 }
 
 static int uffd_register(struct mirror *m, uint64_t addr, uint64_t len, uint64_t mode)

@@ -19,7 +19,8 @@ static const char *const names[] = {
 	[WEAK_PIDS] = "pids",		[WEAK_MIRROR] = "mirror",
 	[WEAK_RESULTS] = "results",	[WEAK_MEMORY] = "memory",	[WEAK_NODES] = "nodes",
 	[WEAK_WAITING] = "waiting",	[WEAK_KEEP] = "keep",
-	[WEAK_OPENERS] = "openers",
+	[WEAK_OPENERS] = "openers",	[WEAK_HOLE] = "hole",
+	[WEAK_WINDOWS] = "windows",
 };
 
 void weak_read(void)

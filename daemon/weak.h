@@ -32,6 +32,8 @@ enum weakness {
 	WEAK_WAITING, /* the manager waits for no worker */
 	WEAK_KEEP, /* what is kept for another worker has the descriptors that belong to it, and no more */
 	WEAK_OPENERS, /* nodes are given of devices that mirrors open, and of no others */
+	WEAK_HOLE, /* nothing of a program's lies where its mirror's own memory is */
+	WEAK_WINDOWS, /* a window shows what was mapped */
 };
 
 struct mirror_pool;

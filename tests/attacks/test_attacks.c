@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 
 #include "../../daemon/vhost_io.h"
 #include "../../daemon/weak.h"
+#include "../../mirror/abi.h"
 
 enum { DEV_FEW = DEV_TUN + 1, DEV_ALONE, DEV_OWN_RO, DEV_OWN, OTHER_FULL, OTHER_ZERO };
 
@@ -128,6 +130,47 @@ static bool writes_where_it_may_read(struct scene *s)
 	assert_int_equal(fe_write(&s->x->f, &s->x->mm, (uint64_t)pty, 0x50000000, 10), 10);
 	fe_read(&s->x->f, &s->x->mm, (uint64_t)file, 0x50000000, 100);
 	return page[0] != 0x55;
+}
+
+/* A page of the guest's where the mirror's code is: unless that is refused, the mirror ends. */
+static bool gives_a_page_where_the_mirror_is(struct scene *s)
+{
+	struct pd_req req = { .op = PD_OP_DROP, .mm = s->x->mm.id, .npages = 1 };
+	struct pd_pages page = { FE_HOLE + MIRROR_HOLE_CODE, fe_frames(&s->x->f, 1), 1,
+				 PD_PAGES_WRITE };
+	struct fe_call c = { .mm = &s->x->mm };
+	int64_t ret;
+
+	fe_submit(&s->x->f, &c, s->x->mm.queue, &req, NULL, &page, NULL);
+	ret = fe_wait(&s->x->f, &c, 5000);
+	assert_true(ret == -EIO || ret == -EINVAL);
+	return ret == -EIO;
+}
+
+/* what the driver was never asked for: the page behind its mapping */
+static bool sees_more_than_it_mapped(struct scene *s)
+{
+	struct fe *f = &s->x->f;
+	int64_t file = fe_dev_open(f, DEV_ZERO, O_RDWR);
+	struct pd_req map = { .op = PD_OP_MMAP,
+			      .file = (uint64_t)file,
+			      .mm = s->x->mm.id,
+			      .oflags = O_RDWR,
+			      .u.mmap = { .addr = 0x60000000,
+					  .len = PD_PAGE_SIZE,
+					  .prot = PROT_READ } };
+	struct pd_req show = { .op = PD_OP_WINDOW_MAP,
+			       .u.window = { .offset = PD_PAGE_SIZE, .len = PD_PAGE_SIZE } };
+	struct fe_call c = { .mm = &s->x->mm };
+	int64_t ret;
+
+	assert_true(file > 0);
+	fe_submit(f, &c, s->x->mm.queue, &map, NULL, NULL, NULL);
+	assert_int_equal(fe_wait(f, &c, 5000), 0);
+	show.u.window.map = c.resp.u.map.map;
+	ret = fe_call(f, NULL, &show, NULL);
+	assert_true(ret == 0 || ret == -EINVAL);
+	return f->nmaps == 1 && f->maps[0].m.fd_offset == PD_PAGE_SIZE;
 }
 
 /* a descriptor of the ring's that is not in the guest's memory, but in the worker's */
@@ -284,6 +327,8 @@ static const struct attempt {
 	GUEST(has_too_many_programs, "processes"),
 	GUEST(has_too_much_under_way, "inflight"),
 	GUEST(writes_where_it_may_read, "pages"),
+	GUEST(gives_a_page_where_the_mirror_is, "hole"),
+	GUEST(sees_more_than_it_mapped, "windows"),
 	GUEST(names_memory_that_is_not_its_own, "ram"),
 	WORKER(opens_a_file_of_the_hosts, "root", ""),
 	WORKER(makes_a_socket, "calls", ""),
