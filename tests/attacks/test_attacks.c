@@ -152,23 +152,14 @@ static bool sees_more_than_it_mapped(struct scene *s)
 {
 	struct fe *f = &s->x->f;
 	int64_t file = fe_dev_open(f, DEV_ZERO, O_RDWR);
-	struct pd_req map = { .op = PD_OP_MMAP,
-			      .file = (uint64_t)file,
-			      .mm = s->x->mm.id,
-			      .oflags = O_RDWR,
-			      .u.mmap = { .addr = 0x60000000,
-					  .len = PD_PAGE_SIZE,
-					  .prot = PROT_READ } };
-	struct pd_req show = { .op = PD_OP_WINDOW_MAP,
-			       .u.window = { .offset = PD_PAGE_SIZE, .len = PD_PAGE_SIZE } };
-	struct fe_call c = { .mm = &s->x->mm };
+	struct fe_call c;
 	int64_t ret;
 
 	assert_true(file > 0);
-	fe_submit(f, &c, s->x->mm.queue, &map, NULL, NULL, NULL);
-	assert_int_equal(fe_wait(f, &c, 5000), 0);
-	show.u.window.map = c.resp.u.map.map;
-	ret = fe_call(f, NULL, &show, NULL);
+	assert_int_equal(fe_mmap(f, &s->x->mm, (uint64_t)file, 0x60000000, PD_PAGE_SIZE, PROT_READ,
+				 &c),
+			 0);
+	ret = fe_window(f, PD_OP_WINDOW_MAP, c.resp.u.map.map, PD_PAGE_SIZE, PD_PAGE_SIZE, 0);
 	assert_true(ret == 0 || ret == -EINVAL);
 	return f->nmaps == 1 && f->maps[0].m.fd_offset == PD_PAGE_SIZE;
 }

@@ -152,6 +152,30 @@ int64_t fe_ioctl(struct fe *f, struct fe_mm *mm, uint64_t file, uint32_t cmd, ui
 	return fe_call(f, mm, &req, NULL);
 }
 
+int64_t fe_mmap(struct fe *f, struct fe_mm *mm, uint64_t file, uint64_t addr, uint64_t len,
+		uint32_t prot, struct fe_call *c)
+{
+	struct pd_req req = { .op = PD_OP_MMAP,
+			      .file = file,
+			      .mm = mm->id,
+			      .oflags = 2,
+			      .u.mmap = { .addr = addr, .len = len, .prot = prot } };
+
+	*c = (struct fe_call){ .mm = mm };
+	fe_submit(f, c, mm->queue, &req, NULL, NULL, NULL);
+	return fe_wait(f, c, 5000);
+}
+
+int64_t fe_window(struct fe *f, uint16_t op, uint64_t map, uint64_t offset, uint64_t len,
+		  uint64_t at)
+{
+	struct pd_req req = {
+		.op = op, .u.window = { .map = map, .offset = offset, .len = len, .window = at }
+	};
+
+	return fe_call(f, NULL, &req, NULL);
+}
+
 int64_t fe_cancel(struct fe *f, uint64_t tag, uint32_t flags)
 {
 	struct pd_req req = { .op = PD_OP_CANCEL, .u.cancel = { .tag = tag, .flags = flags } };

@@ -217,6 +217,12 @@ int64_t fe_release(struct fe *f, uint64_t file);
 int64_t fe_read(struct fe *f, struct fe_mm *mm, uint64_t file, uint64_t addr, uint64_t len);
 int64_t fe_write(struct fe *f, struct fe_mm *mm, uint64_t file, uint64_t addr, uint64_t len);
 int64_t fe_ioctl(struct fe *f, struct fe_mm *mm, uint64_t file, uint32_t cmd, uint64_t arg);
+/* The mapping and how it is cached are in @c's answer. */
+int64_t fe_mmap(struct fe *f, struct fe_mm *mm, uint64_t file, uint64_t addr, uint64_t len,
+		uint32_t prot, struct fe_call *c);
+/* PD_OP_WINDOW_MAP or PD_OP_WINDOW_UNMAP: @offset in the mapping, @at in the window region, in bytes */
+int64_t fe_window(struct fe *f, uint16_t op, uint64_t map, uint64_t offset, uint64_t len,
+		  uint64_t at);
 int64_t fe_cancel(struct fe *f, uint64_t tag, uint32_t flags);
 
 /* Posts buffers for events; takes the next event: 0, or -ETIME. */

@@ -85,20 +85,14 @@ static void test_with_a_vm(void **state)
 static void test_while_the_vmm_owes_an_answer(void **state)
 {
 	struct fixture *x = *state;
-	struct pd_req map = {
-		.op = PD_OP_MMAP,
-		.file = (uint64_t)fe_dev_open(&x->f, DEV_ZERO, O_RDWR),
-		.mm = x->mm.id,
-		.oflags = O_RDWR,
-		.u.mmap = { .addr = 0x60000000, .len = PD_PAGE_SIZE, .prot = PROT_READ }
-	};
 	struct pd_req window = { .op = PD_OP_WINDOW_MAP, .u.window = { .len = PD_PAGE_SIZE } };
-	struct fe_call c = { .mm = &x->mm };
+	struct fe_call c;
 	struct fe_call w = { 0 };
 	int status;
 
-	fe_submit(&x->f, &c, x->mm.queue, &map, NULL, NULL, NULL);
-	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
+	assert_int_equal(fe_mmap(&x->f, &x->mm, (uint64_t)fe_dev_open(&x->f, DEV_ZERO, O_RDWR),
+				 0x60000000, PD_PAGE_SIZE, PROT_READ, &c),
+			 0);
 	window.u.window.map = c.resp.u.map.map;
 	x->f.hold_maps = true;
 	fe_submit(&x->f, &w, PD_QUEUE_REQUEST, &window, NULL, NULL, NULL);

@@ -182,26 +182,19 @@ static void test_mirror_killed(void **state)
 static void test_worker_killed(void **state)
 {
 	struct fixture *x = *state;
-	struct pd_req map = {
-		.op = PD_OP_MMAP,
-		.oflags = O_RDWR,
-		.u.mmap = { .addr = 0x60000000, .len = PD_PAGE_SIZE, .prot = PROT_READ }
-	};
-	struct pd_req window = { .op = PD_OP_WINDOW_MAP, .u.window = { .len = PD_PAGE_SIZE } };
 	struct fe_call calls[20];
-	struct fe_call c = { .mm = &x->mm };
+	struct fe_call c;
 	struct pd_event ev;
 	int64_t master;
 	int slave = pty(x, &master);
 	pid_t worker = fe_worker(&x->d);
 
 	/* a window, so that there is one to be ended later */
-	map.file = (uint64_t)fe_dev_open(&x->f, DEV_ZERO, O_RDWR);
-	map.mm = x->mm.id;
-	fe_submit(&x->f, &c, x->mm.queue, &map, NULL, NULL, NULL);
-	assert_int_equal(fe_wait(&x->f, &c, 5000), 0);
-	window.u.window.map = c.resp.u.map.map;
-	assert_int_equal(fe_call(&x->f, NULL, &window, NULL), 0);
+	assert_int_equal(fe_mmap(&x->f, &x->mm, (uint64_t)fe_dev_open(&x->f, DEV_ZERO, O_RDWR),
+				 0x60000000, PD_PAGE_SIZE, PROT_READ, &c),
+			 0);
+	assert_int_equal(
+		fe_window(&x->f, PD_OP_WINDOW_MAP, c.resp.u.map.map, 0, PD_PAGE_SIZE, 0), 0);
 	fe_post_events(&x->f, 4);
 	for (int i = 0; i < 20; i++) {
 		struct pd_req req = { .op = PD_OP_READ,
@@ -240,10 +233,9 @@ static void test_worker_killed(void **state)
 		master = file;
 		worker = fe_worker(&x->d);
 	}
-	window.op = PD_OP_WINDOW_UNMAP;
-	window.tag = 0;
 	assert_int_equal(x->f.nmaps, 1);
-	assert_int_equal(fe_call(&x->f, NULL, &window, NULL), 0);
+	assert_int_equal(
+		fe_window(&x->f, PD_OP_WINDOW_UNMAP, c.resp.u.map.map, 0, PD_PAGE_SIZE, 0), 0);
 	assert_int_equal(x->f.nmaps, 0);
 	close(slave);
 }

@@ -16,25 +16,13 @@
 static int64_t do_map(struct fixture *x, int64_t file, uint64_t addr, uint64_t len, uint32_t prot,
 		      struct fe_call *c)
 {
-	struct pd_req req = { .op = PD_OP_MMAP,
-			      .file = (uint64_t)file,
-			      .mm = x->mm.id,
-			      .oflags = O_RDWR,
-			      .u.mmap = { .addr = addr, .len = len, .prot = prot } };
-
-	*c = (struct fe_call){ .mm = &x->mm };
-	fe_submit(&x->f, c, x->mm.queue, &req, NULL, NULL, NULL);
-	return fe_wait(&x->f, c, 5000);
+	return fe_mmap(&x->f, &x->mm, (uint64_t)file, addr, len, prot, c);
 }
 
 static int64_t window(struct fixture *x, uint16_t op, uint64_t map, uint64_t offset, uint64_t len,
 		      uint64_t at)
 {
-	struct pd_req req = {
-		.op = op, .u.window = { .map = map, .offset = offset, .len = len, .window = at }
-	};
-
-	return fe_call(&x->f, NULL, &req, NULL);
+	return fe_window(&x->f, op, map, offset, len, at);
 }
 
 static int64_t unmap(struct fixture *x, uint64_t map, uint64_t addr, uint64_t len)
