@@ -10,6 +10,7 @@
 #include "log.h"
 #include "maps.h"
 #include "mms.h"
+#include "weak.h"
 
 /*
  * An answer with what follows it; the same for queues that stand still (the VM is paused), by the
@@ -277,8 +278,8 @@ static struct request *read_request(struct worker *w, struct virtqueue *q, const
 	if (err)
 		MALFORMED(w, q, c, &req, -EINVAL, "queue %u: a request outside the guest's memory",
 			  q->index);
-	if (req.ndrops > PD_MAX_DROPS || req.npages > PD_MAX_PAGES || req.nvecs > PD_MAX_VECS ||
-	    req.nfds > PD_MAX_FDS)
+	if (!WEAK(LISTS) && (req.ndrops > PD_MAX_DROPS || req.npages > PD_MAX_PAGES ||
+			     req.nvecs > PD_MAX_VECS || req.nfds > PD_MAX_FDS))
 		MALFORMED(
 			w, q, c, &req, -E2BIG,
 			"queue %u: a request with %u drops, %u pages, %u vecs, %u fds (at most %u, %u, %u, %u)",
@@ -293,7 +294,7 @@ static struct request *read_request(struct worker *w, struct virtqueue *q, const
 			  "queue %u: a request of %llu bytes whose lists make it %llu", q->index,
 			  (unsigned long long)c->read_len, (unsigned long long)sizeof(req) + lists);
 	want = sizeof(struct pd_resp) + (req.op == PD_OP_DEVICE ? sizeof(struct pd_device) : 0);
-	if (c->write_len < want || c->nwrite > REPLY_SEGMENTS)
+	if (c->write_len < want || (!WEAK(REPLY) && c->nwrite > REPLY_SEGMENTS))
 		MALFORMED(
 			w, q, c, &req, -EINVAL,
 			"queue %u: a request with room of %llu bytes in %u pieces for its answer (%llu needed)",

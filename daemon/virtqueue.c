@@ -112,7 +112,7 @@ static const char *add_segment(struct guest_memory *g, struct vq_chain *c,
 {
 	uint64_t avail;
 
-	if (c->nread + c->nwrite == VQ_MAX_SEGMENTS)
+	if (!WEAK(LOOPS) && c->nread + c->nwrite == VQ_MAX_SEGMENTS)
 		return "a chain with too many segments";
 	if (!d->len)
 		return "a descriptor of length 0";
@@ -138,12 +138,12 @@ static const char *walk_indirect(struct guest_memory *g, struct vq_chain *c,
 				 const struct vring_desc *table)
 {
 	uint32_t n = table->len / sizeof(struct vring_desc);
-	struct vq_segment seg = { .gpa = table->addr, .len = table->len };
+	struct vq_segment seg = { .gpa = table->addr, .len = WEAK(RING) ? UINT32_MAX : table->len };
 	uint32_t i = 0;
 
 	if (!n || table->len % sizeof(struct vring_desc) || n > VQ_MAX_SIZE)
 		return "an indirect table of a wrong size";
-	for (uint32_t steps = 0; steps < n; steps++) {
+	for (uint32_t steps = 0; WEAK(LOOPS) || steps < n; steps++) {
 		struct vring_desc d;
 		const char *why;
 
@@ -157,7 +157,7 @@ static const char *walk_indirect(struct guest_memory *g, struct vq_chain *c,
 		if (!(d.flags & VRING_DESC_F_NEXT))
 			return NULL;
 		i = d.next;
-		if (i >= n)
+		if (!WEAK(RING) && i >= n)
 			return "an indirect descriptor past its table";
 	}
 	return "a loop of indirect descriptors";
@@ -170,7 +170,7 @@ static const char *walk(struct virtqueue *q, struct guest_memory *g, struct vq_c
 
 	c->nread = c->nwrite = 0;
 	c->read_len = c->write_len = 0;
-	for (uint32_t steps = 0; steps < q->num; steps++) {
+	for (uint32_t steps = 0; WEAK(LOOPS) || steps < q->num; steps++) {
 		struct vring_desc d;
 		const char *why;
 
@@ -187,7 +187,7 @@ static const char *walk(struct virtqueue *q, struct guest_memory *g, struct vq_c
 		if (!(d.flags & VRING_DESC_F_NEXT))
 			return NULL;
 		i = d.next;
-		if (i >= q->num)
+		if (!WEAK(RING) && i >= q->num)
 			return "a descriptor past the ring";
 	}
 	return "a loop of descriptors";
@@ -204,11 +204,11 @@ int vq_pop(struct virtqueue *q, struct guest_memory *g, struct vq_chain *c)
 	idx = GET(q->avail->idx);
 	if (idx == q->last_avail)
 		return 0;
-	if ((uint16_t)(idx - q->last_avail) > q->num)
+	if (!WEAK(RING) && (uint16_t)(idx - q->last_avail) > q->num)
 		return broken(q, "the available index jumped");
 	atomic_thread_fence(memory_order_acquire);
 	i = GET(q->avail->ring[q->last_avail % q->num]);
-	if (i >= q->num)
+	if (!WEAK(RING) && i >= q->num)
 		return broken(q, "a chain's head is past the ring");
 	c->head = i;
 	why = walk(q, g, c);

@@ -20,7 +20,10 @@ static const char *const names[] = {
 	[WEAK_RESULTS] = "results",	[WEAK_MEMORY] = "memory",	[WEAK_NODES] = "nodes",
 	[WEAK_WAITING] = "waiting",	[WEAK_KEEP] = "keep",
 	[WEAK_OPENERS] = "openers",	[WEAK_HOLE] = "hole",
-	[WEAK_WINDOWS] = "windows",
+	[WEAK_WINDOWS] = "windows",	[WEAK_REGION] = "region",
+	[WEAK_COUNT] = "count",		[WEAK_RING] = "ring",
+	[WEAK_LOOPS] = "loops",		[WEAK_LISTS] = "lists",
+	[WEAK_REPLY] = "reply",
 };
 
 void weak_read(void)

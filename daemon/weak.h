@@ -34,6 +34,12 @@ enum weakness {
 	WEAK_OPENERS, /* nodes are given of devices that mirrors open, and of no others */
 	WEAK_HOLE, /* nothing of a program's lies where its mirror's own memory is */
 	WEAK_WINDOWS, /* a window shows what was mapped */
+	WEAK_REGION, /* windows lie in the VM's region, and beside each other */
+	WEAK_COUNT, /* PD_MAX_WINDOWS */
+	WEAK_RING, /* chains lie in their ring or table, and are no more than it holds */
+	WEAK_LOOPS, /* chains end, and have no more segments than are kept */
+	WEAK_LISTS, /* a request's lists are no longer than what takes them */
+	WEAK_REPLY, /* an answer's room has no more pieces than are kept */
 };
 
 struct mirror_pool;

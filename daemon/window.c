@@ -186,16 +186,17 @@ int windows_map(struct windows *ws, struct map *m, const struct pd_req_window *r
 
 	if (!req->len || (req->len | req->offset | req->window) & (PD_PAGE_SIZE - 1) ||
 	    (!WEAK(WINDOWS) && (req->offset > m->len || req->len > m->len - req->offset)) ||
-	    req->window > ws->w->s.window_size || req->len > ws->w->s.window_size - req->window)
+	    (!WEAK(REGION) &&
+	     (req->window > ws->w->s.window_size || req->len > ws->w->s.window_size - req->window)))
 		return -EINVAL;
 	if (!windows_possible(ws))
 		return -ENODEV;
 	pthread_mutex_lock(&ws->lock);
-	for (unsigned int i = 0; i < ws->n && !err; i++)
+	for (unsigned int i = 0; i < ws->n && !err && !WEAK(REGION); i++)
 		if (win.offset < ws->list[i].offset + ws->list[i].len &&
 		    ws->list[i].offset < win.offset + win.len)
 			err = -EINVAL;
-	if (!err && ws->n == PD_MAX_WINDOWS) {
+	if (!err && ws->n == PD_MAX_WINDOWS && !WEAK(COUNT)) {
 		log_limited(LOG_WARNING, "the guest wants more than %d windows", PD_MAX_WINDOWS);
 		err = -ENOSPC;
 	}

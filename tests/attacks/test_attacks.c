@@ -26,6 +26,13 @@
 
 enum { DEV_FEW = DEV_TUN + 1, DEV_ALONE, DEV_OWN_RO, DEV_OWN, OTHER_FULL, OTHER_ZERO };
 
+/* The queue that nothing but attacks by its ring uses. */
+#define OWN_QUEUE (FE_QUEUES - 1)
+/* Past a ring's descriptors; its available ring, which follows them, does not reach so far. */
+#define OUTSIDE 300
+static_assert((OUTSIDE - FE_RING) * sizeof(struct vring_desc) >= (FE_RING + 3) * sizeof(uint16_t),
+	      "it is free");
+
 /* A daemon with the VM that attacks, and the one that is to be unharmed. */
 struct scene {
 	struct fixture *x;
@@ -147,19 +154,25 @@ static bool gives_a_page_where_the_mirror_is(struct scene *s)
 	return ret == -EIO;
 }
 
+static uint64_t map_a_page(struct scene *s)
+{
+	int64_t file = fe_dev_open(&s->x->f, DEV_ZERO, O_RDWR);
+	struct fe_call c;
+
+	assert_true(file > 0);
+	assert_int_equal(fe_mmap(&s->x->f, &s->x->mm, (uint64_t)file, 0x60000000, PD_PAGE_SIZE,
+				 PROT_READ, &c),
+			 0);
+	return c.resp.u.map.map;
+}
+
 /* what the driver was never asked for: the page behind its mapping */
 static bool sees_more_than_it_mapped(struct scene *s)
 {
 	struct fe *f = &s->x->f;
-	int64_t file = fe_dev_open(f, DEV_ZERO, O_RDWR);
-	struct fe_call c;
-	int64_t ret;
+	uint64_t map = map_a_page(s);
+	int64_t ret = fe_window(f, PD_OP_WINDOW_MAP, map, PD_PAGE_SIZE, PD_PAGE_SIZE, 0);
 
-	assert_true(file > 0);
-	assert_int_equal(fe_mmap(f, &s->x->mm, (uint64_t)file, 0x60000000, PD_PAGE_SIZE, PROT_READ,
-				 &c),
-			 0);
-	ret = fe_window(f, PD_OP_WINDOW_MAP, c.resp.u.map.map, PD_PAGE_SIZE, PD_PAGE_SIZE, 0);
 	assert_true(ret == 0 || ret == -EINVAL);
 	return f->nmaps == 1 && f->maps[0].m.fd_offset == PD_PAGE_SIZE;
 }
@@ -180,6 +193,212 @@ static bool names_memory_that_is_not_its_own(struct scene *s)
 	if (fe_daemon_logged(&s->x->d, "a descriptor that is not in the guest's memory", 500))
 		return false;
 	return fe_daemon_logged(&s->x->d, "killed by signal 11", 1000);
+}
+
+/* the VMM is told to map what is none of it */
+static bool has_a_window_outside_its_region(struct scene *s)
+{
+	struct fe *f = &s->x->f;
+	uint64_t map = map_a_page(s);
+	int64_t ret = fe_window(f, PD_OP_WINDOW_MAP, map, 0, PD_PAGE_SIZE, f->window_size);
+
+	assert_true(ret == 0 || ret == -EINVAL);
+	return f->nmaps == 1 && f->maps[0].m.shm_offset == f->window_size;
+}
+
+static bool has_a_window_over_another(struct scene *s)
+{
+	struct fe *f = &s->x->f;
+	uint64_t map = map_a_page(s);
+	int64_t ret;
+
+	assert_int_equal(fe_window(f, PD_OP_WINDOW_MAP, map, 0, PD_PAGE_SIZE, 0), 0);
+	ret = fe_window(f, PD_OP_WINDOW_MAP, map, 0, PD_PAGE_SIZE, 0);
+	assert_true(ret == 0 || ret == -EINVAL);
+	return f->nmaps == 2;
+}
+
+static bool has_too_many_windows(struct scene *s)
+{
+	struct fe *f = &s->x->f;
+	uint64_t map = map_a_page(s);
+	uint64_t at = PD_MAX_WINDOWS * (uint64_t)PD_PAGE_SIZE;
+	int64_t ret;
+
+	for (; at; at -= PD_PAGE_SIZE)
+		assert_int_equal(fe_window(f, PD_OP_WINDOW_MAP, map, 0, PD_PAGE_SIZE, at), 0);
+	/* where it lies is written over the worker's count of them: 0, so that it goes on */
+	ret = fe_window(f, PD_OP_WINDOW_MAP, map, 0, PD_PAGE_SIZE, 0);
+	assert_true(ret == -ENOSPC || f->nmaps > PD_MAX_WINDOWS);
+	return f->nmaps > PD_MAX_WINDOWS;
+}
+
+static struct vring_desc *own_ring(struct scene *s)
+{
+	assert_int_not_equal(s->x->mm.queue, OWN_QUEUE);
+	return (void *)(s->x->f.mem + FE_DESC(&s->x->f.q[OWN_QUEUE]));
+}
+
+/* A guest's page to write into. */
+static void *a_page(struct scene *s, uint64_t *addr)
+{
+	uint64_t frame = fe_frames(&s->x->f, 1);
+
+	*addr = frame << PD_PAGE_SHIFT;
+	return fe_frame(&s->x->f, frame);
+}
+
+/* A request that asks for nothing: @first is read, @second, which is descriptor @next, written. */
+static void put_ping(struct scene *s, struct vring_desc *first, struct vring_desc *second,
+		     uint16_t next)
+{
+	uint64_t addr;
+	struct pd_req *req = a_page(s, &addr);
+
+	*req = (struct pd_req){ .op = PD_OP_PING, .tag = 1 };
+	*first = (struct vring_desc){ addr, sizeof(*req), VRING_DESC_F_NEXT, next };
+	*second = (struct vring_desc){ addr + PD_PAGE_SIZE / 2, sizeof(struct pd_resp),
+				       VRING_DESC_F_WRITE, 0 };
+}
+
+/*
+ * Gives the chain that begins at @head @n times, at once. False when the worker says @why, true when
+ * it dies instead, or serves them (unless it @may).
+ */
+static bool give(struct scene *s, uint16_t head, uint16_t n, bool may, const char *why)
+{
+	struct fe *f = &s->x->f;
+	struct fe_queue *q = &f->q[OWN_QUEUE];
+	struct vring_avail *avail = (void *)(f->mem + FE_AVAIL(q));
+	struct vring_used *used = (void *)(f->mem + FE_USED(q));
+
+	for (unsigned int i = 0; i < FE_RING; i++)
+		avail->ring[i] = head;
+	__atomic_store_n(&avail->idx, n, __ATOMIC_SEQ_CST);
+	eventfd_write(q->kick, 1);
+	for (int i = 0; i < 5000; i++) {
+		if (fe_daemon_logged(&s->x->d, why, 0)) {
+			assert_true(may || !used->idx);
+			return false;
+		}
+		if (fe_daemon_logged(&s->x->d, "killed by signal", 0) ||
+		    (!may && __atomic_load_n(&used->idx, __ATOMIC_SEQ_CST) == n))
+			return true;
+		usleep(1000);
+	}
+	fail_msg("the queue does nothing");
+	return false;
+}
+
+static bool begins_a_chain_outside_its_ring(struct scene *s)
+{
+	struct vring_desc *desc = own_ring(s);
+
+	put_ping(s, &desc[OUTSIDE], &desc[0], 0);
+	return give(s, OUTSIDE, 1, false, "a chain's head is past the ring");
+}
+
+static bool goes_on_outside_its_ring(struct scene *s)
+{
+	struct vring_desc *desc = own_ring(s);
+
+	put_ping(s, &desc[0], &desc[OUTSIDE], OUTSIDE);
+	return give(s, 0, 1, false, "a descriptor past the ring");
+}
+
+static bool goes_on_outside_its_table(struct scene *s)
+{
+	struct vring_desc *desc = own_ring(s);
+	uint64_t addr;
+	struct vring_desc *table = a_page(s, &addr);
+
+	put_ping(s, &table[0], &table[2], 2);
+	desc[0] = (struct vring_desc){ addr, 2 * sizeof(*table), VRING_DESC_F_INDIRECT, 0 };
+	return give(s, 0, 1, false, "an indirect descriptor past its table");
+}
+
+/* ... so that one of them is under way twice */
+static bool has_more_chains_than_its_ring(struct scene *s)
+{
+	struct vring_desc *desc = own_ring(s);
+
+	put_ping(s, &desc[0], &desc[1], 1);
+	return give(s, 0, FE_RING + 1, false, "the available index jumped");
+}
+
+/* Without end, the worker writes behind its list of pieces. */
+static bool goes_round_in_its_ring(struct scene *s)
+{
+	struct vring_desc *desc = own_ring(s);
+	uint64_t addr;
+
+	a_page(s, &addr);
+	desc[0] = (struct vring_desc){ addr, 16, VRING_DESC_F_NEXT, 1 };
+	desc[1] = (struct vring_desc){ addr, 16, VRING_DESC_F_NEXT, 0 };
+	return give(s, 0, 1, false, "a loop of descriptors");
+}
+
+static bool goes_round_in_its_table(struct scene *s)
+{
+	struct vring_desc *desc = own_ring(s);
+	uint64_t addr;
+	struct vring_desc *table = a_page(s, &addr);
+
+	table[0] = (struct vring_desc){ addr, 16, VRING_DESC_F_NEXT, 1 };
+	table[1] = (struct vring_desc){ addr, 16, VRING_DESC_F_NEXT, 0 };
+	desc[0] = (struct vring_desc){ addr, 2 * sizeof(*table), VRING_DESC_F_INDIRECT, 0 };
+	return give(s, 0, 1, false, "a loop of indirect descriptors");
+}
+
+/* no loop: all of a ring, and then the longest table */
+static bool has_too_many_segments(struct scene *s)
+{
+	const uint32_t n = 1024;
+	struct fe *f = &s->x->f;
+	struct vring_desc *desc = own_ring(s);
+	uint64_t frame = fe_frames(f, n * sizeof(*desc) / PD_PAGE_SIZE);
+	struct vring_desc *table = fe_frame(f, frame);
+	uint64_t addr = frame << PD_PAGE_SHIFT;
+
+	for (uint16_t i = 0; i < FE_RING; i++)
+		desc[i] = (struct vring_desc){ addr, 16, VRING_DESC_F_NEXT, i + 1 };
+	desc[FE_RING - 1] =
+		(struct vring_desc){ addr, n * sizeof(*desc), VRING_DESC_F_INDIRECT, 0 };
+	for (uint16_t i = 0; i < n; i++)
+		table[i] = (struct vring_desc){ addr, 16, VRING_DESC_F_NEXT, i + 1 };
+	table[n - 1].flags = 0;
+	return give(s, 0, 1, false, "a chain with too many segments");
+}
+
+/* The worker keeps four: what is behind these in its memory becomes the guest's. */
+static bool wants_its_answer_in_many_pieces(struct scene *s)
+{
+	struct vring_desc *desc = own_ring(s);
+
+	put_ping(s, &desc[0], &desc[1], 1);
+	for (uint16_t i = 1; i < FE_RING; i++)
+		desc[i] = (struct vring_desc){ desc[1].addr, 1,
+					       VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, i + 1 };
+	desc[FE_RING - 1].flags = VRING_DESC_F_WRITE;
+	/* it is answered, with an error */
+	return give(s, 0, 1, true, "pieces for its answer");
+}
+
+/* by one operation: more than the worker's stack has room for */
+static bool drops_too_many_pages(struct scene *s)
+{
+	static struct pd_range drops[1 << 15];
+	struct pd_req req = { .op = PD_OP_DROP,
+			      .mm = s->x->mm.id,
+			      .ndrops = sizeof(drops) / sizeof(drops[0]) };
+	struct fe_call c = { .mm = &s->x->mm };
+
+	for (size_t i = 0; i < req.ndrops; i++)
+		drops[i] = (struct pd_range){ 0x50000000, PD_PAGE_SIZE };
+	fe_submit(&s->x->f, &c, s->x->mm.queue, &req, drops, NULL, NULL);
+	if (fe_wait(&s->x->f, &c, 5000) == -E2BIG)
+		return false;
+	return fe_daemon_logged(&s->x->d, "killed by signal", 1000);
 }
 
 /* ---- by a worker that was taken over ---- */
@@ -320,7 +539,19 @@ static const struct attempt {
 	GUEST(writes_where_it_may_read, "pages"),
 	GUEST(gives_a_page_where_the_mirror_is, "hole"),
 	GUEST(sees_more_than_it_mapped, "windows"),
+	GUEST(has_a_window_outside_its_region, "region"),
+	GUEST(has_a_window_over_another, "region"),
+	GUEST(has_too_many_windows, "count"),
 	GUEST(names_memory_that_is_not_its_own, "ram"),
+	GUEST(begins_a_chain_outside_its_ring, "ring"),
+	GUEST(goes_on_outside_its_ring, "ring"),
+	GUEST(goes_on_outside_its_table, "ring"),
+	GUEST(has_more_chains_than_its_ring, "ring"),
+	GUEST(goes_round_in_its_ring, "loops"),
+	GUEST(goes_round_in_its_table, "loops"),
+	GUEST(has_too_many_segments, "loops"),
+	GUEST(wants_its_answer_in_many_pieces, "reply"),
+	GUEST(drops_too_many_pages, "lists"),
 	WORKER(opens_a_file_of_the_hosts, "root", ""),
 	WORKER(makes_a_socket, "calls", ""),
 	WORKER(becomes_root, "caps", "calls"),
