@@ -12,6 +12,7 @@
 #include <linux/pseudo_fs.h>
 
 #include "core.h"
+#include "weak.h"
 #include "rules.h"
 
 #define PD_ANON_MAGIC 0x70644658
@@ -53,7 +54,7 @@ static struct file *pd_anon_alloc(struct pd_file *pf, const struct pd_resp_open 
 {
 	/* of what the host says only what a file may have at all */
 	u32 theirs = le32_to_cpu(open->oflags);
-	unsigned int flags = theirs & O_ACCMODE;
+	unsigned int flags = theirs & (PD_WEAK(FLAGS) ? ~0u : O_ACCMODE);
 	char name[sizeof(open->name)];
 	struct inode *inode;
 	struct file *file;
@@ -64,7 +65,8 @@ static struct file *pd_anon_alloc(struct pd_file *pf, const struct pd_resp_open 
 	inode = alloc_anon_inode(pd_anon_mnt->mnt_sb);
 	if (IS_ERR(inode))
 		return ERR_CAST(inode);
-	i_size_write(inode, min_t(u64, le64_to_cpu(open->size), MAX_LFS_FILESIZE));
+	i_size_write(inode, min_t(u64, le64_to_cpu(open->size),
+				  PD_WEAK(SIZES) ? U64_MAX : MAX_LFS_FILESIZE));
 	file = alloc_file_pseudo(inode, pd_anon_mnt, name, flags, &pd_fops);
 	if (IS_ERR(file)) {
 		iput(inode);

@@ -14,6 +14,7 @@
 #include "compat/compat.h"
 #include "core.h"
 #include "identity.h"
+#include "weak.h"
 
 #define PD_MINORS 4096
 #define PD_NAMES 100 /* that are tried for a device */
@@ -81,6 +82,8 @@ static bool pd_name_valid(const u8 *name, size_t size)
 {
 	size_t i, len = strnlen((const char *)name, size);
 
+	if (PD_WEAK(NAMES))
+		return true;
 	if (!len || len == size || name[0] == '/' || name[len - 1] == '/')
 		return false;
 	for (i = 0; i < len; i++) {
@@ -131,7 +134,7 @@ static struct pd_node *pd_node_new(struct pd_host *host, const struct pd_device 
 	node->minor = -1;
 	node->id = le32_to_cpu(d->id);
 	node->open_mm = le32_to_cpu(d->flags) & PD_DEVICE_OPEN_MM;
-	node->mode = le32_to_cpu(d->mode) & 0777;
+	node->mode = le32_to_cpu(d->mode) & (PD_WEAK(MODES) ? U16_MAX : 0777);
 	node->uid = make_kuid(&init_user_ns, le32_to_cpu(d->uid));
 	node->gid = make_kgid(&init_user_ns, le32_to_cpu(d->gid));
 	if (!uid_valid(node->uid))

@@ -10,6 +10,7 @@
 
 #include "compat/compat.h"
 #include "core.h"
+#include "weak.h"
 
 /* the flags of an open file as the protocol has them */
 u32 pd_oflags(const struct file *file)
@@ -242,6 +243,8 @@ int pd_file_settle(struct pd_file *pf, const struct pd_resp_open *open)
 	if (!pf->handle)
 		return -EIO;
 	ret = xa_insert_irq(&host->files, pf->handle, pf, GFP_KERNEL);
+	if (ret == -EBUSY && PD_WEAK(HANDLES))
+		return 0;
 	if (ret == -EBUSY)
 		return -EIO; /* the handle of another file: the host errs */
 	if (ret)
@@ -409,7 +412,7 @@ static loff_t pd_llseek(struct file *file, loff_t offset, int whence)
 		ret = pd_req_run(&r, PD_WAIT_INTR);
 		if (ret >= 0) {
 			ret = le64_to_cpu(r->answer.u.seek.pos);
-			if (ret < 0)
+			if (ret < 0 && !PD_WEAK(POSITIONS))
 				ret = -EIO;
 			else
 				file->f_pos = ret;

@@ -10,6 +10,7 @@
 #include "queue.h"
 #include "rules.h"
 #include "transport.h"
+#include "weak.h"
 
 static struct lock_class_key pd_nodes_key;
 
@@ -104,7 +105,8 @@ static void pd_host_late(struct work_struct *work)
 {
 	struct pd_host *host = container_of(to_delayed_work(work), struct pd_host, limit);
 
-	pd_host_lose(host, "it does not let go of what it has");
+	if (!PD_WEAK(LIMIT))
+		pd_host_lose(host, "it does not let go of what it has");
 }
 
 /**
@@ -194,7 +196,7 @@ static void pd_host_watch(struct work_struct *work)
 
 	if (pd_host_lost(host) || !atomic_read(&host->inflight))
 		return;
-	if (READ_ONCE(host->ping)) {
+	if (READ_ONCE(host->ping) && !PD_WEAK(WATCH)) {
 		unsigned long time = READ_ONCE(host->ping_time) + 1;
 
 		if (time > pd_host_patience()) {

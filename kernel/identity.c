@@ -8,6 +8,7 @@
 
 #include "core.h"
 #include "identity.h"
+#include "weak.h"
 
 #define PD_IDENTITY_CHUNK 8192
 #define PD_NAME_LEN 128 /* of a directory in /sys */
@@ -72,7 +73,7 @@ static bool pd_property_valid(const char *p)
 			return false;
 	for (i = 0; i < ARRAY_SIZE(own); i++)
 		if (key == strlen(own[i]) && !memcmp(p, own[i], key))
-			return false;
+			return PD_WEAK(PROPERTIES);
 	return true;
 }
 
@@ -236,7 +237,7 @@ static char *pd_record(char *at, const char *end, unsigned int *type, size_t *le
 	memcpy(&head, at, sizeof(head));
 	*type = le16_to_cpu(head.type);
 	*len = le16_to_cpu(head.len);
-	return *len <= end - at - sizeof(head) ? at + sizeof(head) : NULL;
+	return *len <= end - at - sizeof(head) || PD_WEAK(RECORDS) ? at + sizeof(head) : NULL;
 }
 
 /*
@@ -361,7 +362,7 @@ static long pd_identity_ask(struct pd_host *host, u32 id, u32 offset, char *to, 
 		got = r->len > sizeof(r->resp) ? r->len - sizeof(r->resp) : 0;
 		got = min_t(u32, got, PD_IDENTITY_CHUNK);
 		*total = le32_to_cpu(r->answer.u.identity.total);
-		if (ret > got)
+		if (ret > got && !PD_WEAK(AMOUNTS))
 			ret = -EPROTO;
 		if (ret > 0)
 			memcpy(to, r->tail, min_t(long, ret, PD_IDENTITY_MAX - offset));

@@ -9,6 +9,7 @@
 
 #include "core.h"
 #include "rules.h"
+#include "weak.h"
 
 /* from now on pages that the host knows may be pinned by the driver */
 static void pd_ioctl_begin(struct pd_mm *m)
@@ -91,7 +92,7 @@ static bool pd_ioctl_keeps_too_much(const struct pd_file *pf, const struct pd_mm
 	unsigned long all = atomic_read(&pd_stats.kept) + atomic_read(&pd_stats.held);
 	unsigned long own = READ_ONCE(m->nkept) + READ_ONCE(pf->kept);
 
-	if (pf->keeps_nothing || all + own < READ_ONCE(pd_kept_pages))
+	if (pf->keeps_nothing || PD_WEAK(KEPT) || all + own < READ_ONCE(pd_kept_pages))
 		return false;
 	pr_warn_ratelimited(
 		PD_NAME

@@ -12,6 +12,7 @@
 #include "core.h"
 #include "show.h"
 #include "transport.h"
+#include "weak.h"
 
 /* frees the pins of a list of ours; may sleep */
 static void pd_pin_free_list(struct list_head *list)
@@ -58,7 +59,7 @@ static bool pd_mm_keep(struct pd_mm *m, struct pd_pin *pin)
 	unsigned long pfn = page_to_pfn(pin->page);
 	struct pd_pin *old;
 
-	if (m->host->ops->unshare)
+	if (m->host->ops->unshare || PD_WEAK(KEEP))
 		return false; /* which tells what is in use */
 	if (!(pin->flags & PD_PIN_EXPOSED) || (pin->flags & PD_PIN_KERNEL) || !m->ioctl_files)
 		return false;

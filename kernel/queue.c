@@ -6,6 +6,7 @@
 #include "core.h"
 #include "queue.h"
 #include "request.h"
+#include "weak.h"
 
 /* events that are taken at once: the host may send others as fast */
 #define PD_EVENTS_AT_ONCE 64
@@ -203,7 +204,7 @@ static bool pd_queue_take_events(struct pd_queue *q)
 	do {
 		if (pd_queue_next_event(q, &ev, &len, &more) && len >= sizeof(ev))
 			pd_event(q->host, &ev);
-	} while (more && --left);
+	} while (more && (PD_WEAK(FLOOD) || --left));
 	if (!more)
 		return false;
 

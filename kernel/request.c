@@ -10,6 +10,7 @@
 #include "queue.h"
 #include "request.h"
 #include "transport.h"
+#include "weak.h"
 
 static bool pd_op_cancellable(enum pd_op op)
 {
@@ -293,7 +294,8 @@ void pd_req_decode(struct pd_request *r)
 	if (!r->len)
 		return; /* the device went */
 	memcpy(&r->answer, &r->resp, sizeof(r->answer));
-	if (r->len < sizeof(r->answer) || le64_to_cpu(r->answer.tag) != r->chain_tag) {
+	if ((r->len < sizeof(r->answer) && !PD_WEAK(LENGTHS)) ||
+	    (le64_to_cpu(r->answer.tag) != r->chain_tag && !PD_WEAK(TAGS))) {
 		pr_err_ratelimited(
 			PD_NAME
 			": the host's answer to request %llu has length %u and tag %llu: taken as an I/O error\n",
@@ -302,9 +304,9 @@ void pd_req_decode(struct pd_request *r)
 	}
 	r->status = le32_to_cpu(r->answer.status);
 	result = (s64)le64_to_cpu(r->answer.result);
-	if (r->status == PD_ST_FAULT && r->mm && r->cancellable)
+	if (r->status == PD_ST_FAULT && ((r->mm && r->cancellable) || PD_WEAK(FAULTS)))
 		return;
-	if (r->status != PD_ST_DONE || result < -MAX_ERRNO) {
+	if ((r->status != PD_ST_DONE || result < -MAX_ERRNO) && !PD_WEAK(RESULTS)) {
 		pr_err_ratelimited(
 			PD_NAME
 			": the host answered operation %u with status %u, result %lld: taken as an I/O error\n",

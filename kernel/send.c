@@ -10,6 +10,7 @@
 #include "core.h"
 #include "request.h"
 #include "show.h"
+#include "weak.h"
 
 /* ranges dropped by one message: with all its lists it stays below 32 KiB */
 #define PD_DROPS 256
@@ -278,7 +279,7 @@ static bool pd_fault_concerns(const struct pd_request *r, unsigned long addr)
 {
 	unsigned int i;
 
-	if (r->op == PD_OP_IOCTL)
+	if (r->op == PD_OP_IOCTL || PD_WEAK(PAGES))
 		return true;
 	for (i = 0; i < r->nvecs; i++) {
 		u64 start = le64_to_cpu(r->vecs[i].addr), len = le64_to_cpu(r->vecs[i].len);

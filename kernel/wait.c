@@ -6,6 +6,7 @@
 
 #include "core.h"
 #include "request.h"
+#include "weak.h"
 
 /* the task waits for @r no longer, because of @why; 0 when the answer came after all */
 static int pd_req_leave(struct pd_request *r, int why)
@@ -89,7 +90,8 @@ static int pd_req_wait(struct pd_request *r, enum pd_wait how)
 	case PD_WAIT_EXIT:
 		if (!pd_killed() && !wait_event_killable(r->wait, pd_req_ready(r)))
 			break;
-		if (!wait_event_timeout(r->wait, pd_req_ready(r), PD_EXIT_WAIT)) {
+		if (!wait_event_timeout(r->wait, pd_req_ready(r),
+					PD_WEAK(EXIT) ? MAX_SCHEDULE_TIMEOUT : PD_EXIT_WAIT)) {
 			pr_warn(PD_NAME
 				": %s[%d] ends while the host is still busy with its operation %u\n",
 				current->comm, current->pid, le16_to_cpu(r->req.op));
