@@ -35,8 +35,10 @@ def modules(release):
     return {p.name: p for p in sorted((paths.MODULES / release).glob("*.ko"))}
 
 
-def guest_module(release):
-    """The path of paradice.ko for that kernel; LabError when it is not built."""
+def guest_module(release, instead=None):
+    """The path of paradice.ko for that kernel, or of one in its place; LabError when it is not built."""
+    if instead:
+        return Path(instead).resolve()
     path = Path(paths.MODULES / release / "paradice.ko")
     if not path.exists():
         raise LabError(f"paradice.ko is not built for {release}: run `make modules` first")

@@ -63,6 +63,7 @@ def parser():
     add("--daemon-args", default="", metavar="ARGS", help="further arguments of paradiced, for each VM")
     add("--daemon-env", action="append", default=[], metavar="NAME=VALUE",
         help="environment of paradiced")
+    add("--module", metavar="FILE", help="take this paradice.ko for the guests (for tests)")
     add("--no-module", action="store_true", help="do not load paradice.ko in the guests; it is in /run/lab/modules")
     add("--module-params", default="", metavar="PARAMS", help="parameters of paradice.ko")
     add("--install", default="", metavar="PKG,…", help="Debian packages for host and guests")
@@ -105,6 +106,8 @@ def parse(argv):
         setattr(args, name, dict(settings))
     if args.daemon and not os.access(args.daemon, os.X_OK):
         raise LabError(f"--daemon: {args.daemon} is no program")
+    if args.module and not os.path.isfile(args.module):
+        raise LabError(f"--module: {args.module} is no file")
     if args.share:
         args.share = os.path.realpath(args.share)
         if not os.path.isdir(args.share):

@@ -58,7 +58,7 @@ class Session:
         files, self.module_needs = {}, []
         if options.device and options.on == "guest":
             built.daemon()
-            files["modules/paradice.ko"] = module = built.guest_module(guest_kernel.release)
+            files["modules/paradice.ko"] = module = built.guest_module(guest_kernel.release, options.module)
             self.module_needs = built.module_needs(module)
         initrd = self.run_folder.tmp / "guest.cpio"
         initramfs.write(guest_kernel, files, initrd, self.guest_kind.drivers)
