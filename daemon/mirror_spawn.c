@@ -25,6 +25,7 @@
 
 #include "log.h"
 #include "mirror_private.h"
+#include "weak.h"
 
 #define SPAWN_STACK (64 * 1024)
 #define NFDS MIRROR_FD_FIRST_FREE
@@ -122,7 +123,8 @@ static int make_slots(struct mirror *m, int *req_fd, int *res_fd)
 		return -errno;
 	}
 	/* nobody else can ever write there */
-	if (fcntl(*req_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW))
+	if (fcntl(*req_fd, F_ADD_SEALS,
+		  (WEAK(REQUESTS) ? 0 : F_SEAL_FUTURE_WRITE) | F_SEAL_SHRINK | F_SEAL_GROW))
 		return -errno;
 	return 0;
 }
@@ -195,6 +197,9 @@ static int setup_mapper(struct mirror *m)
 	mirror_add(t, &n, SYS_dup3, MIRROR_FD_FILLER, MIRROR_FD_RES, O_CLOEXEC, 0, 0, 0);
 	mirror_add(t, &n, SYS_dup3, MIRROR_FD_FILLER, MIRROR_FD_UFFD, O_CLOEXEC, 0, 0, 0);
 	mirror_add(t, &n, SYS_close, MIRROR_FD_REQ, 0, 0, 0, 0, 0);
+	if (WEAK(REQUESTS))
+		mirror_add(t, &n, SYS_mprotect, m->hole + MIRROR_HOLE_REQ,
+			   m->pool->nslots * MIRROR_REQ_SIZE, PROT_READ | PROT_WRITE, 0, 0, 0);
 	return mirror_run_mapper(m, n);
 }
 

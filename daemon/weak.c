@@ -23,6 +23,7 @@ static const char *const names[] = {
 	[WEAK_WINDOWS] = "windows",	[WEAK_REGION] = "region",
 	[WEAK_COUNT] = "count",		[WEAK_RING] = "ring",
 	[WEAK_LOOPS] = "loops",		[WEAK_LISTS] = "lists",
+	[WEAK_DONE] = "done",		[WEAK_REQUESTS] = "requests",
 	[WEAK_REPLY] = "reply",
 };
 

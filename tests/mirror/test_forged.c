@@ -117,10 +117,11 @@ static struct pd_range numbers_of_lists(struct writer *w)
 	return (struct pd_range){ SLOT(MIRROR_SLOT_FIRST + w->times % 8), sizeof(w->data) };
 }
 
-static void test_end(void **state)
+/* Is somebody told that a read has ended for which there was nothing to read? */
+static bool is_told_of_an_end(struct bench *b)
 {
-	struct bench *b = *state;
 	struct mirror_file f = { .id = 2, .oflags = O_RDWR, .stream = true };
+	bool told = false;
 	struct writer w;
 	int sv[2];
 
@@ -128,20 +129,69 @@ static void test_end(void **state)
 	f.fd = sv[0];
 	show(b, ADDR, 0, 2, true);
 	writer_begin(&w, b, numbers_of_lists);
-	for (unsigned int i = 0; i < 100; i++) {
+	for (unsigned int i = 0; i < 100 && !told; i++) {
 		struct reader r = { .b = b, .file = &f };
 
 		atomic_store(&w.hint, i);
 		pthread_create(&r.thread, NULL, reader_main, &r);
 		usleep(5000);
-		if (atomic_load(&r.done))
-			fail_msg("read %u has ended, and nothing was there to read", i);
+		told = atomic_load(&r.done);
 		assert_int_equal(write(sv[1], "12345678", 8), 8);
 		pthread_join(r.thread, NULL);
 	}
 	assert_true(writer_end(&w) > 0);
 	close(sv[0]);
 	close(sv[1]);
+	return told;
+}
+
+static void test_end(void **state)
+{
+	assert_false(is_told_of_an_end(*state));
+}
+
+static void test_end_without_the_defence(void **state)
+{
+	bool told;
+
+	weak_set(1u << WEAK_DONE);
+	told = is_told_of_an_end(*state);
+	weak_set(0);
+	assert_true(told);
+}
+
+/* A driver that writes into what the mirror will be told to do */
+static int64_t writes_requests(struct bench *b)
+{
+	struct mirror_file f = pty_file();
+	struct mirror *m;
+	struct mirror_op op = { 0 };
+	int64_t ret;
+
+	assert_int_equal(mirror_create(b->pool, HOLE, PD_HOLE_SIZE, "writes", &m), 0);
+	op.m = m;
+	ret = mirror_ioctl(&op, &f, O_RDWR, TIOCGWINSZ,
+			   HOLE + MIRROR_HOLE_REQ + MIRROR_SLOT_FIRST * (uint64_t)MIRROR_REQ_SIZE +
+				   MIRROR_REQ_DATA,
+			   false);
+	mirror_destroy(m);
+	close(f.fd);
+	return ret;
+}
+
+static void test_requests(void **state)
+{
+	assert_int_equal(writes_requests(*state), -EFAULT);
+}
+
+static void test_requests_without_the_defence(void **state)
+{
+	int64_t ret;
+
+	weak_set(1u << WEAK_REQUESTS);
+	ret = writes_requests(*state);
+	weak_set(0);
+	assert_int_equal(ret, 0);
 }
 
 /* results of the thread that deals with descriptors */
@@ -354,6 +404,9 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_end),
+		TEST(test_end_without_the_defence),
+		TEST(test_requests),
+		TEST(test_requests_without_the_defence),
 		TEST(test_descriptors),
 		TEST(test_descriptors_without_the_defence),
 		TEST(test_pages),
