@@ -9,9 +9,12 @@
  * queue's next one), come "twice", or a "ring" entry is nonsense; "pry": instead of the answer to an
  * operation that is no ioctl, a page is asked for that it does not concern. "die": a worker
  * ends when it is N seconds old, just before an answer. "slow": each answer on the control queue takes N ms.
- * "withhold": operations PD_OP_* N are never answered. "flood": again and again an event that comes N times.
+ * "withhold": operations PD_OP_* N are never answered. "flood": an event comes without end, N times ahead of what the guest has taken.
+ * "tell": the lie of that number (lies.h) is told from the start; else, those that a program in the guest asks for.
  */
+#include <linux/virtio_ring.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +27,7 @@
 #include "../../daemon/log.h"
 #include "../../daemon/request.h"
 #include "../../daemon/worker_private.h"
+#include "told.h"
 
 #define VARIABLE "PARADICE_HOSTILE"
 #define REMEMBERED 256
@@ -44,12 +48,13 @@ enum {
 	SLOW,
 	WITHHOLD,
 	FLOOD,
+	TELL,
 	SETTINGS
 };
 
 static const char *const names[SETTINGS] = { "seed", "answers",	 "events", "tails", "lengths",
 					     "late", "twice",	 "ring",   "pry",   "die",
-					     "slow", "withhold", "flood" };
+					     "slow", "withhold", "flood",  "tell" };
 
 int __real_execve(const char *path, char *const argv[], char *const envp[]);
 int __wrap_execve(const char *path, char *const argv[], char *const envp[]);
@@ -77,6 +82,10 @@ static struct pd_resp remembered[REMEMBERED];
 static unsigned int nremembered;
 /* the operations of requests, by their tags */
 static uint16_t ops[REQUESTS];
+/* the first buffer of an event, which is the flood's */
+static uint16_t flooding;
+static uint16_t flood_buffers;
+static atomic_bool flooded;
 /* this thread's next answer is not to be given */
 static _Thread_local bool withheld;
 /* a page that each address space has: one that it showed for an ioctl */
@@ -141,6 +150,7 @@ static void __attribute__((constructor)) read_settings(void)
 	free(copy);
 	state = settings[SEED] + (uint64_t)getpid() * 0x9e3779b97f4a7c15;
 	born = time(NULL);
+	told_first((unsigned int)settings[TELL]);
 }
 
 static bool hit(int setting)
@@ -285,6 +295,8 @@ struct request *__wrap_request_take(struct worker *w, struct virtqueue *q, bool 
 {
 	struct request *r = __real_request_take(w, q, more);
 
+	if (r)
+		told_take(r);
 	if (r && settings[PRY]) {
 		pthread_mutex_lock(&lock);
 		pry(r);
@@ -299,11 +311,35 @@ static void spoil_bytes(uint8_t *bytes, uint64_t len)
 		bytes[any() % len] = (uint8_t)word();
 }
 
+/* how many events the guest has yet to take; it has given the buffers of the others anew */
+static uint16_t untaken(const struct virtqueue *q)
+{
+	return q->used_idx - *(const volatile uint16_t *)&q->avail->idx + flood_buffers;
+}
+
+/*
+ * The guest gives a buffer that it has taken again at once, under the same number: that one is filled over and over,
+ * whatever the worker itself thinks of a ring that moves so fast.
+ */
 static void *flood(void *arg)
 {
+	struct worker *w = arg;
+	struct virtqueue *q = &w->vq[PD_QUEUE_EVENT];
+
 	for (;;) {
-		usleep(20000);
-		events_send(arg, PD_EV_DEVICE_ADD, 0, 0);
+		usleep(flooded ? 1000 : 20000);
+		if (!flooded) {
+			events_send(w->events, PD_EV_DEVICE_ADD, 0, 0);
+			continue;
+		}
+		pthread_mutex_lock(&q->lock);
+		gmem_rdlock(w->mem);
+		if (!q->started || !q->enabled || !q->desc)
+			flooded = false;
+		while (flooded && untaken(q) < settings[FLOOD])
+			__real_vq_push(q, flooding, sizeof(struct pd_event));
+		gmem_unlock(w->mem);
+		pthread_mutex_unlock(&q->lock);
 	}
 	return NULL;
 }
@@ -313,7 +349,8 @@ struct events *__wrap_events_create(struct worker *w)
 	struct events *e = __real_events_create(w);
 	pthread_t thread;
 
-	if (e && settings[FLOOD] && pthread_create(&thread, NULL, flood, e))
+	told_events(e);
+	if (e && settings[FLOOD] && pthread_create(&thread, NULL, flood, w))
 		exit(2);
 	return e;
 }
@@ -348,6 +385,8 @@ int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsign
 			   ops[((struct pd_resp *)(void *)copy)->tag % REQUESTS] ==
 				   settings[WITHHOLD];
 		pry_answer((struct pd_resp *)(void *)copy);
+		told_answer((struct pd_resp *)(void *)copy,
+			    ops[((struct pd_resp *)(void *)copy)->tag % REQUESTS]);
 		if (hit(ANSWERS))
 			spoil_answer((struct pd_resp *)(void *)copy);
 	} else if (!offset && len == sizeof(struct pd_event) && hit(EVENTS)) {
@@ -366,13 +405,15 @@ void __wrap_vq_push(struct virtqueue *q, uint16_t head, uint32_t len)
 	bool twice, withhold = withheld;
 
 	withheld = false;
-	if (withhold)
+	if (!told_give(&len) || withhold)
 		return;
 	if (q->index == PD_QUEUE_CONTROL)
 		usleep((useconds_t)settings[SLOW] * 1000);
-	/* a buffer that is taken is given again at once, under the same number */
-	for (uint64_t n = q->index == PD_QUEUE_EVENT ? settings[FLOOD] : 0; n; n--)
-		__real_vq_push(q, head, len);
+	if (settings[FLOOD] && q->index == PD_QUEUE_EVENT && !flooded) {
+		flooding = head;
+		flood_buffers = q->avail->idx - q->used_idx;
+		flooded = true;
+	}
 	pthread_mutex_lock(&lock);
 	if (settings[DIE] && time(NULL) - born >= (time_t)settings[DIE])
 		_exit(1);

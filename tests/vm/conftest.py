@@ -70,7 +70,7 @@ def fill_share(share):
     for program in (BUILD / "tests/guest").iterdir():
         if program.is_file() and os.access(program, os.X_OK):
             shutil.copy2(program, share / "bin")
-    for script in ("battery", "beside-unit", "host-side", "identity", "lying-host"):
+    for script in ("battery", "beside-unit", "host-side", "identity", "lying-host", "told-lies"):
         shutil.copy2(TOP / "tests/vm" / script, share / "bin")
     for script in ("in-domu", "hostile-front-end", "count-grants", "twice"):
         shutil.copy2(TOP / "tests/domu" / script, share / "bin")

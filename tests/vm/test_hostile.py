@@ -2,19 +2,41 @@
 """A hostile program in a guest, and a hostile host: neither harms what is not its own."""
 
 import re
+import subprocess
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, TOP
 from test_battery import TEST_DEVICES
 
 TESTDEV = ["--host-modules=testdev", *TEST_DEVICES]
 # of enum pd_op
 PD_OP_MM_DESTROY, PD_OP_WINDOW_UNMAP = 4, 31
+# enum lie
+TOLD = re.findall(r"^\tLIE_(\w+),", (TOP / "tests/attacks/lies.h").read_text(), re.MULTILINE)
 ZERO = ("pins", "pins_stale", "pins_leaked", "bounce", "windows", "maps", "orphans", "files", "mms")
 KERNELS = [pytest.param(["--guest-memory", "640M"], marks=pytest.mark.attacks, id="6.1"),
            pytest.param(["--guest-memory", "1G", "--guest-kernel", "debug"], marks=pytest.mark.debug,
                         id="debug")]
+HOSTILE = ["--daemon", str(BUILD / "tests/attacks/paradiced-hostile")]
+# the module's defences (kernel/weak.h), and what pd-lied attacks of each
+LIES = (("tags", "tag"), ("lengths", "length"), ("results", "status"), ("results", "result"), ("moved", "moved"),
+        ("pages", "page"), ("positions", "position"), ("handles", "handle"), ("flags", "flags"), ("sizes", "size"),
+        ("names", "name"), ("modes", "mode"), ("properties", "property"), ("records", "record"),
+        ("amounts", "amount"), ("watch", "silence"))
+
+
+def weak_module(kernel="6.1"):
+    """How the lab takes the module that can leave out its defences."""
+    done = subprocess.run([TOP / "lab/build-module", kernel, "kernel", "PARADICE_WEAKNESSES=y"], text=True,
+                          stdout=subprocess.PIPE, check=True)
+    return ["--guest-kernel", kernel, "--module", done.stdout.strip()]
+
+
+@pytest.fixture(scope="session", name="weak")
+def weak_module_once():
+    """Of the kernel that most tests take."""
+    return weak_module()
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -25,7 +47,7 @@ def test_hostile_program(lab, kernel):
     run.assert_ok()
     status, text = run.step("hostile")
     assert status == 0, text
-    assert text.count("the victim: ") == 11, text
+    assert text.count("the victim: ") == 12, text
     # each victim worked all the time
     assert all(int(calls) > 10 for calls in re.findall(r"the victim: (\d+) calls", text)), text
     _status, counters = run.step("counters")
@@ -45,8 +67,7 @@ def test_hostile_program(lab, kernel):
 ), ids=("answers", "rings", "deaths"))
 def test_lying_host(lab, kernel, lies, rounds):
     """The guest's kernel stands it, processes can be killed, and the module goes when it is told to."""
-    run = lab([*TESTDEV, *kernel, "--no-module", "--daemon", str(BUILD / "tests/attacks/paradiced-hostile"),
-               "--daemon-env", f"PARADICE_HOSTILE={lies}"],
+    run = lab([*TESTDEV, *kernel, *HOSTILE, "--no-module", "--daemon-env", f"PARADICE_HOSTILE={lies}"],
               ["/share/bin/lying-host", str(rounds), "8"])
     run.assert_ok()
     worked = int(re.search(r"(\d+) of \d+ rounds worked", run.output)[1])
@@ -64,8 +85,7 @@ def test_lying_host(lab, kernel, lies, rounds):
 @pytest.mark.parametrize("op", (PD_OP_MM_DESTROY, PD_OP_WINDOW_UNMAP), ids=("mm-destroy", "window-unmap"))
 def test_withheld_answers(lab, op):
     """A host that gives signs of life, but never the answer to one operation, holds neither process nor module."""
-    run = lab([*TESTDEV, "--no-module", "--daemon", str(BUILD / "tests/attacks/paradiced-hostile"),
-               "--daemon-env", f"PARADICE_HOSTILE=withhold={op}"],
+    run = lab([*TESTDEV, *HOSTILE, "--no-module", "--daemon-env", f"PARADICE_HOSTILE=withhold={op}"],
               ["/share/bin/lying-host", "1", "40", "mapmany", "max_windows=4 host_timeout=4"])
     run.assert_ok()
     assert "1 of 1 rounds worked" in run.output, run.output
@@ -74,23 +94,45 @@ def test_withheld_answers(lab, op):
 
 
 @pytest.mark.attacks
+@pytest.mark.parametrize("op, defence, harm", ((PD_OP_MM_DESTROY, "limit", "the module does not go"),
+                                               (PD_OP_WINDOW_UNMAP, "exit", "processes that do not die")),
+                         ids=("limit", "exit"))
+def test_withheld_answers_without(lab, weak, op, defence, harm):
+    """Else the test above would show nothing."""
+    run = lab([*TESTDEV, *HOSTILE, *weak, "--no-module", "--daemon-env", f"PARADICE_HOSTILE=withhold={op}"],
+              ["/share/bin/lying-host", "1", "40", "mapmany", f"max_windows=4 host_timeout=4 weak={defence}"],
+              check_logs=False)
+    assert run.status == 1 and harm in run.output, run.output
+
+
+def flood(lab, *more, parameters="", **options):
+    """What becomes of a guest to which the same event comes again and again."""
+    return lab(["--topology", "local", "--device", "/dev/zero,as=/dev/host-zero", *HOSTILE, *more, "--no-module",
+                "--daemon-env", "PARADICE_HOSTILE=flood=20000"],
+               ["m=/run/lab/modules/paradice.ko; modprobe -a $(modinfo -F depends $m | tr , ' ');"
+                f" timeout -s KILL 30 /run/lab/busybox insmod $m {parameters};"
+                " for i in $(seq 100); do [ -c /dev/host-zero ] && break; sleep 0.1; done;"
+                " head -c 65536 /dev/host-zero | cmp -n 65536 - /dev/zero && timeout -s KILL 10 rmmod paradice"],
+               **options)
+
+
+@pytest.mark.attacks
 def test_flood_of_events(lab):
     """The guest goes on, and what the events ask for is done once, not as often as they come."""
-    run = lab(["--topology", "local", "--device", "/dev/zero,as=/dev/host-zero", "--no-module",
-               "--daemon", str(BUILD / "tests/attacks/paradiced-hostile"),
-               "--daemon-env", "PARADICE_HOSTILE=flood=50000"],
-              ["m=/run/lab/modules/paradice.ko; modprobe -a $(modinfo -F depends $m | tr , ' ');"
-               " timeout -s KILL 30 /run/lab/busybox insmod $m;"
-               " for i in $(seq 100); do [ -c /dev/host-zero ] && break; sleep 0.1; done;"
-               " head -c 65536 /dev/host-zero | cmp -n 65536 - /dev/zero && timeout -s KILL 10 rmmod paradice"])
-    run.assert_ok()
+    flood(lab).assert_ok()
+
+
+@pytest.mark.attacks
+def test_flood_of_events_without(lab, weak):
+    """Else the test above would show nothing: the guest has its processor for nothing else."""
+    run = flood(lab, *weak, parameters="weak=flood", check_logs=False, timeout=90)
+    assert "not done within the time limit" in run.output, run.output
 
 
 @pytest.mark.attacks
 def test_prying_host(lab):
     """Reads, seeks and the like give a host no page but those of their own buffers."""
-    run = lab([*TESTDEV, "--daemon", str(BUILD / "tests/attacks/paradiced-hostile"),
-               "--daemon-env", "PARADICE_HOSTILE=pry=2"],
+    run = lab([*TESTDEV, *HOSTILE, "--daemon-env", "PARADICE_HOSTILE=pry=2"],
               # which fail now and then
               ["/share/bin/pdtest run rw vectored seek poll kernelio >/share/out/pry.out; true"])
     run.assert_ok()
@@ -102,9 +144,70 @@ def test_prying_host(lab):
 @pytest.mark.attacks
 def test_slow_host(lab):
     """A host that answers one by one is not lost when many ask at once, a ping the last of them."""
-    run = lab([*TESTDEV, "--module-params", "host_timeout=3", "--daemon",
-               str(BUILD / "tests/attacks/paradiced-hostile"), "--daemon-env", "PARADICE_HOSTILE=slow=250"],
+    run = lab([*TESTDEV, *HOSTILE, "--module-params", "host_timeout=3", "--daemon-env", "PARADICE_HOSTILE=slow=250"],
               ["/share/bin/pdtest", "run", "--slow", "10", "many.processes"])
     run.assert_ok()
     assert "1 cases, 0 failed" in run.output, run.output
     assert "the host is lost" not in run.log("guest-1-dmesg.log")
+
+
+@pytest.mark.attacks
+def test_told_lies(lab, weak):
+    """Each is refused, and believed by a module that leaves out the defence: else that would show nothing."""
+    run = lab([*TESTDEV, *HOSTILE, *weak, "--module-params", "host_timeout=3"],
+              ["/share/bin/told-lies", *(f"{defence}={attack}" for defence, attack in LIES)], check_logs=False)
+    run.assert_ok()
+    assert [line for line in run.output.splitlines() if ", left out: " in line] == [
+        f"{attack}, left out: {left_out}: {said}" for defence, attack in LIES
+        for left_out, said in (("none", "refused"), (defence, "believed"))], run.output
+
+
+@pytest.mark.attacks
+def test_told_fault(lab, weak):
+    """The same of a lie that ends the guest's kernel if it is believed."""
+    ends = ["--guest-may-end"]
+    for defence in ("none", "faults"):
+        run = lab([*TESTDEV, *HOSTILE, *weak, *ends, "--module-params", f"weak={defence}"],
+                  ["/share/bin/pd-lied", "fault"], check_logs=False)
+        assert ("refused\n" in run.output) == (defence == "none"), run.output
+        assert ("BUG: kernel NULL pointer dereference" in run.log("guest-1-kernel.log")) == (defence == "faults")
+
+
+@pytest.mark.debug
+@pytest.mark.parametrize("defence, lie, refused", (("conds", "CONDS", "is left out"),
+                                                   ("rules", "RULES", "the host does not answer as it should")),
+                         ids=("conds", "rules"))
+def test_told_rules(lab, defence, lie, refused):
+    """The same of lies that have the module touch what is not its own, which nobody sees but a kernel that looks."""
+    run = lab([*TESTDEV, *HOSTILE, *weak_module("debug"), "--guest-memory", "1G", "--no-module",
+               "--daemon-env", f"PARADICE_HOSTILE=tell={TOLD.index(lie)}"],
+              ["m=/run/lab/modules/paradice.ko; modprobe -a $(modinfo -F depends $m | tr , ' ');"
+               f" for w in none {defence}; do /run/lab/busybox insmod $m weak=$w; dmesg >/share/out/$w.log;"
+               " rmmod paradice || exit 1; done"], check_logs=False)
+    run.assert_ok()
+    refused_log, believed_log = ((run.share / "out" / f"{name}.log").read_text() for name in ("none", defence))
+    assert refused in refused_log and "BUG: KASAN" not in refused_log, refused_log
+    assert "BUG: KASAN" in believed_log, believed_log
+
+
+@pytest.mark.attacks
+def test_kept_pages_without_the_bound(lab, weak):
+    """What drivers may still use is bounded, but by a module that leaves that out."""
+    run = lab([*TESTDEV, *weak, "--guest-memory", "640M", "--module-params", "kept_pages=2000"],
+              ["for w in none kept; do echo $w >/sys/module/paradice/parameters/weak;"
+               " echo left out: $w; /share/bin/pd-hostile 10 pins; done"])
+    run.assert_ok()
+    kept, more = (int(times) * 16 for times in re.findall(r"(\d+) times 64 KiB", run.output))
+    assert kept <= 2000 < more, run.output
+    assert "left out: none\npins\n\t" in run.output and "Cannot allocate memory" in run.output, run.output
+
+
+@pytest.mark.attacks
+def test_pages_that_are_not_kept(lab, weak):
+    """What drivers may still use is nobody else's, but with a module that leaves that out."""
+    run = lab([*TESTDEV, *weak, "--guest-memory", "640M"],
+              ["for w in none keep; do echo $w >/sys/module/paradice/parameters/weak;"
+               " echo left out: $w; /share/bin/pd-hostile 5 reuse; done; true"], check_logs=False)
+    run.assert_ok()
+    kept, not_kept = run.output.split("left out: ")[1:]
+    assert "0 wrong" in kept and "WRONG: the driver has written" in not_kept, run.output

@@ -71,5 +71,6 @@ void attack_windows(void);
 void attack_touches(void);
 void attack_pages(void);
 void attack_pins(void);
+void attack_reuse(void);
 
 #endif

@@ -28,7 +28,7 @@ static const struct {
 	{ "race", attack_race },	 { "processes", attack_processes },
 	{ "files", attack_files },	 { "windows", attack_windows },
 	{ "touches", attack_touches },	 { "pages", attack_pages },
-	{ "pins", attack_pins },
+	{ "pins", attack_pins },	 { "reuse", attack_reuse },
 };
 
 #define ATTACKS (sizeof(attacks) / sizeof(attacks[0]))

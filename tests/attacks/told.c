@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+/* See told.h. What an operation comes to passes through here as well (the linker's --wrap=request_done). */
+#include "told.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../../daemon/log.h"
+#include "lies.h"
+
+void __real_request_done(struct request *r, int64_t result);
+void __wrap_request_done(struct request *r, int64_t result);
+
+static struct events *events;
+/* what is told before anybody asks */
+static enum lie first;
+static _Atomic enum lie lie;
+static _Atomic uint64_t argument;
+/* the last file that was opened */
+static _Atomic uint64_t handle;
+/* of LIE_PAGE: the read, the message that answers its fault, and whether that has the page */
+static _Atomic uint64_t asking, continued;
+static atomic_bool given;
+/* of the answer that this thread gives next */
+static _Thread_local bool cut, kept_back;
+
+void told_events(struct events *e)
+{
+	events = e;
+}
+
+void told_first(unsigned int which)
+{
+	first = which;
+}
+
+static bool announces(enum lie which)
+{
+	return which >= LIE_NAME && which <= LIE_AMOUNT;
+}
+
+void told_take(const struct request *r)
+{
+	const uint32_t cmd = r->req.u.ioctl.cmd;
+
+	switch (r->req.op) {
+	case PD_OP_HELLO:
+		lie = first;
+		break;
+	case PD_OP_IOCTL:
+		if (cmd < LIE(LIE_NONE) || cmd > LIE(LIE_SILENCE))
+			break;
+		argument = r->req.u.ioctl.arg;
+		lie = cmd - LIE(LIE_NONE);
+		if (announces(lie))
+			events_send(events, PD_EV_DEVICE_ADD, 0, 0);
+		break;
+	case PD_OP_CONTINUE:
+		if (r->req.u.cont.tag != asking)
+			break;
+		given = r->req.npages && !r->req.u.cont.error;
+		continued = r->req.tag;
+		break;
+	}
+}
+
+static void answer_read(struct pd_resp *resp)
+{
+	switch (lie) {
+	case LIE_TAG:
+		resp->tag++;
+		break;
+	case LIE_LENGTH:
+		cut = true;
+		break;
+	case LIE_STATUS:
+		resp->status = 7;
+		break;
+	case LIE_RESULT:
+		resp->result = (uint64_t)LIE_RESULT_TOLD;
+		break;
+	case LIE_MOVED:
+		resp->result = PD_PAGE_SIZE;
+		break;
+	case LIE_PAGE:
+		asking = resp->tag;
+		resp->status = PD_ST_FAULT;
+		memset(&resp->u, 0, sizeof(resp->u));
+		resp->u.fault.addr = argument;
+		break;
+	default:
+		break;
+	}
+}
+
+void told_answer(struct pd_resp *resp, uint16_t op)
+{
+	if (op == PD_OP_READ && resp->status == PD_ST_DONE) {
+		answer_read(resp);
+	} else if (op == PD_OP_POLL && lie == LIE_FAULT) {
+		resp->status = PD_ST_FAULT;
+		memset(&resp->u, 0, sizeof(resp->u));
+	} else if ((op < PD_OP_OPEN || op == PD_OP_PING) && lie == LIE_SILENCE) {
+		kept_back = true;
+	}
+}
+
+bool told_give(uint32_t *len)
+{
+	const bool give = !kept_back;
+
+	if (cut)
+		*len = 8;
+	cut = kept_back = false;
+	return give;
+}
+
+/* the descriptions of devices 0 and 1 */
+static void describe(struct pd_device *d, uint32_t index)
+{
+	const uint32_t id = (uint32_t)argument;
+
+	if (index > (lie == LIE_NAME))
+		return;
+	d->id = id + index;
+	snprintf((char *)d->name, sizeof(d->name), "%slied-%u",
+		 lie == LIE_NAME && !index ? "." : "", id);
+	d->mode = (lie == LIE_MODE ? S_IFBLK : 0) | 0666;
+}
+
+/* a record of @text, with its NUL, which says that it is @more longer; its end */
+static uint8_t *record(uint8_t *at, uint16_t type, const char *text, size_t more)
+{
+	const size_t len = strlen(text) + 1;
+	struct pd_identity_record head = { .type = type, .len = (uint16_t)(len + more) };
+
+	memcpy(at, &head, sizeof(head));
+	memcpy(at + sizeof(head), text, len);
+	return at + sizeof(head) + len;
+}
+
+/* the identity of a device that there is not; its length, or of LIE_AMOUNT what that is said to be */
+static int64_t identify(struct request *r)
+{
+	const size_t room = r->reply.room - sizeof(struct pd_resp);
+	uint8_t *bytes = malloc(PD_IDENTITY_MAX), *at = bytes;
+	size_t more = 0;
+	char path[64];
+
+	if (!bytes)
+		return -ENOMEM;
+	snprintf(path, sizeof(path), "virtual/lied/lied-%u", (uint32_t)argument);
+	at = record(at, PD_ID_OBJECT, path, 0);
+	at = record(at, PD_ID_CLASS, "lied", 0);
+	at = record(at, PD_ID_PROPERTY, "LIED=1", 0);
+	if (lie == LIE_PROPERTY)
+		at = record(at, PD_ID_PROPERTY, "MODALIAS=lied:what-the-host-wants", 0);
+	/* up to the end of what the guest has room for */
+	while (lie == LIE_AMOUNT && at + LIE_MORE < bytes + room)
+		at = record(at, PD_ID_PROPERTY + 100, "of a later version", 0);
+	if (lie == LIE_RECORD || lie == LIE_AMOUNT) {
+		at = record(at, PD_ID_ATTRIBUTE, "lied", LIE_MORE);
+		memcpy(at, "lied", 4);
+		at += 4;
+	}
+	if (lie == LIE_AMOUNT)
+		more = LIE_MORE - 4;
+	free(r->tail);
+	r->tail = bytes;
+	r->tail_len = (uint32_t)(at - bytes);
+	r->resp.u.identity.total = r->tail_len + (uint32_t)more;
+	return (int64_t)(r->tail_len + more);
+}
+
+/* the first rule, if there is one; how many there are, which is true but for LIE_RULES */
+static int64_t rule(struct request *r, int64_t n)
+{
+	struct pd_rule *rules = r->tail;
+
+	if (n > 0 && lie == LIE_CONDS)
+		rules[0].nconds = 40;
+	return n > 0 && lie == LIE_RULES ? 100 : n;
+}
+
+void __wrap_request_done(struct request *r, int64_t result)
+{
+	switch (r->req.op) {
+	case PD_OP_LLSEEK:
+		if (lie == LIE_POSITION)
+			r->resp.u.seek.pos = (uint64_t)LIE_RESULT_TOLD;
+		break;
+	case PD_OP_OPEN:
+		if (lie == LIE_HANDLE)
+			r->resp.u.open.file = handle;
+		else if (result >= 0)
+			handle = r->resp.u.open.file;
+		break;
+	case PD_OP_FD_TAKE:
+		if (lie == LIE_FLAGS)
+			r->resp.u.open.oflags |= O_APPEND | O_DIRECT;
+		else if (lie == LIE_SIZE)
+			r->resp.u.open.size = 1ull << 63;
+		break;
+	case PD_OP_DEVICE:
+		if (announces(lie) && r->tail_len == sizeof(struct pd_device))
+			describe(r->tail, r->req.u.device.index);
+		break;
+	case PD_OP_IDENTITY:
+		if (announces(lie) && lie >= LIE_PROPERTY &&
+		    r->req.u.identity.device == (uint32_t)argument)
+			result = identify(r);
+		break;
+	case PD_OP_RULES:
+		result = rule(r, result);
+		break;
+	case PD_OP_CONTINUE:
+		if (r->req.tag == continued)
+			result = given;
+		break;
+	}
+	__real_request_done(r, result);
+}
