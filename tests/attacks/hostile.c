@@ -369,6 +369,19 @@ int __wrap_vq_read(struct guest_memory *g, const struct vq_segment *seg, unsigne
 	return err;
 }
 
+/* by the lock: @resp, which is about to be written, as the settings say */
+static void answer_falsely(struct pd_resp *resp)
+{
+	const uint16_t op = ops[resp->tag % REQUESTS];
+
+	remembered[nremembered++ % REMEMBERED] = *resp;
+	withheld = settings[WITHHOLD] && op == settings[WITHHOLD];
+	pry_answer(resp);
+	told_answer(resp, op);
+	if (hit(ANSWERS))
+		spoil_answer(resp);
+}
+
 int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsigned int nseg,
 		    uint64_t offset, const void *in, uint64_t len)
 {
@@ -380,15 +393,7 @@ int __wrap_vq_write(struct guest_memory *g, const struct vq_segment *seg, unsign
 	memcpy(copy, in, len);
 	pthread_mutex_lock(&lock);
 	if (!offset && len == sizeof(struct pd_resp)) {
-		memcpy(&remembered[nremembered++ % REMEMBERED], copy, sizeof(struct pd_resp));
-		withheld = settings[WITHHOLD] &&
-			   ops[((struct pd_resp *)(void *)copy)->tag % REQUESTS] ==
-				   settings[WITHHOLD];
-		pry_answer((struct pd_resp *)(void *)copy);
-		told_answer((struct pd_resp *)(void *)copy,
-			    ops[((struct pd_resp *)(void *)copy)->tag % REQUESTS]);
-		if (hit(ANSWERS))
-			spoil_answer((struct pd_resp *)(void *)copy);
+		answer_falsely((struct pd_resp *)(void *)copy);
 	} else if (!offset && len == sizeof(struct pd_event) && hit(EVENTS)) {
 		set_word(copy, sizeof(struct pd_event));
 	} else if (offset && len && hit(TAILS)) {

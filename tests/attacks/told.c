@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../../daemon/log.h"
 #include "lies.h"
 
 void __real_request_done(struct request *r, int64_t result);
