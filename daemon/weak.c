@@ -24,7 +24,8 @@ static const char *const names[] = {
 	[WEAK_COUNT] = "count",		[WEAK_RING] = "ring",
 	[WEAK_LOOPS] = "loops",		[WEAK_LISTS] = "lists",
 	[WEAK_DONE] = "done",		[WEAK_REQUESTS] = "requests",
-	[WEAK_REPLY] = "reply",
+	[WEAK_REPLY] = "reply",		[WEAK_QUEUES] = "queues",
+	[WEAK_AREA] = "area",
 };
 
 void weak_read(void)

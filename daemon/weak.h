@@ -42,6 +42,8 @@ enum weakness {
 	WEAK_DONE, /* the end of a list of calls is not read where a program can have it written */
 	WEAK_REQUESTS, /* a mirror can read its requests, and no more */
 	WEAK_REPLY, /* an answer's room has no more pieces than are kept */
+	WEAK_QUEUES, /* paradice-xen: a front-end has no more queues than there is room for */
+	WEAK_AREA, /* paradice-xen: the page that describes a queue's area does */
 };
 
 struct mirror_pool;
@@ -52,8 +54,10 @@ extern uint32_t weak_now;
 
 #define WEAK(name) ((weak_now & (1u << WEAK_##name)) != 0)
 
-/* The manager's, from $PARADICE_WEAK: names in small letters, with commas between. */
+/* The manager's and paradice-xen's, from $PARADICE_WEAK: names in small letters, with commas between. */
 void weak_read(void);
+/* The environment of a program that the manager starts, which is @none where it is not the manager's own. */
+#define WEAK_ENVIRON(none) ((void)(none), environ)
 /* What a worker does that an attacker has taken over: attack @which, with @number. @channel: to the manager */
 int64_t weak_attack(int channel, struct mirror_pool *pool, uint32_t which, uint32_t number);
 
@@ -66,6 +70,7 @@ static inline void weak_set(uint32_t mask)
 
 #define weak_now 0u
 #define WEAK(name) false
+#define WEAK_ENVIRON(none) (none)
 
 static inline void weak_read(void)
 {

@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "pass_fds.h"
+#include "weak.h"
 
 #define PROGRAM "paradice-xen"
 /* how long it may take to tell the domain, in steps of 10 ms; then it is killed */
@@ -77,7 +78,7 @@ static void __attribute__((noreturn)) run(const struct vm_option *o, int program
 	if (channel == XEN_ADAPTER_FD)
 		fcntl(channel, F_SETFD, 0);
 	fcntl(program, F_SETFD, FD_CLOEXEC);
-	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
+	syscall(SYS_execveat, program, "", argv, WEAK_ENVIRON(envp), AT_EMPTY_PATH);
 	_exit(127);
 }
 

@@ -20,6 +20,7 @@
 #include "../log.h"
 #include "../pass_fds.h"
 #include "../vhost_proto.h"
+#include "../weak.h"
 #include "store.h"
 #include "vmm.h"
 
@@ -99,9 +100,9 @@ static int open_queue(struct link *l, struct xs_handle *xs, const char *front, u
 			    strerror(-err));
 		return err;
 	}
-	if (area.magic != PD_XEN_AREA_MAGIC || area.num < PD_XEN_MIN_NUM ||
-	    area.num > PD_XEN_MAX_NUM || area.num & (area.num - 1) ||
-	    area.pages != pd_xen_area_pages(area.num)) {
+	if (!WEAK(AREA) && (area.magic != PD_XEN_AREA_MAGIC || area.num < PD_XEN_MIN_NUM ||
+			    area.num > PD_XEN_MAX_NUM || area.num & (area.num - 1) ||
+			    area.pages != pd_xen_area_pages(area.num))) {
 		log_limited(
 			LOG_ERROR,
 			"queue %u: grant %u describes no area: magic %#x, %u descriptors, %u pages",
@@ -176,8 +177,9 @@ struct link *link_open(struct xs_handle *xs, uint32_t domid, const char *front, 
 			  l->gntdev < 0 ? "gntdev" : "evtchn");
 		goto fail;
 	}
-	if (store_read_u32(xs, &n, "%s/queues", front) || n <= PD_QUEUE_REQUEST ||
-	    n > PD_QUEUE_REQUEST + max_queues || n > VHOST_MAX_REGIONS) {
+	if (store_read_u32(xs, &n, "%s/queues", front) ||
+	    (!WEAK(QUEUES) && (n <= PD_QUEUE_REQUEST || n > PD_QUEUE_REQUEST + max_queues ||
+			       n > VHOST_MAX_REGIONS))) {
 		log_limited(LOG_ERROR,
 			    "the front-end names no number of queues that is served here (%u to %u)",
 			    PD_QUEUE_REQUEST + 1, PD_QUEUE_REQUEST + max_queues);

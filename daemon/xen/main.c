@@ -14,6 +14,7 @@
 
 #include "../log.h"
 #include "../vhost_proto.h"
+#include "../weak.h"
 #include "../xen_adapter.h"
 #include "bus.h"
 #include "link.h"
@@ -102,6 +103,7 @@ int main(int argc, char **argv)
 	struct bus b = { 0 };
 
 	read_options(argc, argv, &b);
+	weak_read();
 	prctl(PR_SET_NAME, "paradice-xen");
 	b.xs = store_open();
 	if (!b.xs || bus_setup(&b))

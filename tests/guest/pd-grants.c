@@ -12,6 +12,11 @@
  * in the domain that has the devices, as root: maps whatever that domain has granted to this one, up to
  * that many references, and says in how many pages each mark is; and tries to map a page without a grant.
  *
+ *	pd-grants area MAGIC NUM PAGES CHANNELS
+ *
+ * in a guest: grants to dom0 a page that describes a queue's area so, and makes that many event channels. Says
+ * what grant it is, and the channels; they are there until it is ended.
+ *
  *	pd-grants fill CMD...
  *
  * in a guest, as root: runs a command while all of the domain's grants are taken.
@@ -28,7 +33,12 @@
 
 #include <xen/gntalloc.h>
 
+#include <paradice/xen.h>
+
 #include "../../daemon/gntdev.h"
+
+/* which needs domid_t of that */
+#include <xen/evtchn.h>
 
 #define PAGE 4096
 #define NMARKS 3
@@ -169,16 +179,60 @@ static void fill(char **argv)
 	die(argv[0]);
 }
 
+static unsigned long number(const char *text)
+{
+	return strtoul(text, NULL, 0);
+}
+
+static void area(char **argv)
+{
+	/* of these the first is the description */
+	const uint32_t n = 1 + pd_xen_area_pages(PD_XEN_MIN_NUM);
+	struct ioctl_gntalloc_alloc_gref *alloc;
+	struct ioctl_evtchn_bind_unbound_port bind = { .remote_domain = 0 };
+	int fd = open("/dev/xen/gntalloc", O_RDWR), channels = open("/dev/xen/evtchn", O_RDWR);
+	struct pd_xen_area *a;
+
+	alloc = calloc(1, sizeof(*alloc) + n * sizeof(alloc->gref_ids[0]));
+	if (fd < 0 || channels < 0 || !alloc)
+		die("/dev/xen");
+	alloc->flags = GNTALLOC_FLAG_WRITABLE;
+	alloc->count = n;
+	if (ioctl(fd, IOCTL_GNTALLOC_ALLOC_GREF, alloc))
+		die("gntalloc");
+	a = mmap(NULL, n * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)alloc->index);
+	if (a == MAP_FAILED)
+		die("gntalloc: mmap");
+	a->magic = (__le32)number(argv[0]);
+	a->num = (__le32)number(argv[1]);
+	a->pages = (__le32)number(argv[2]);
+	for (uint32_t i = 1; i < n; i++)
+		a->refs[i - 1] = alloc->gref_ids[i];
+	printf("%u", alloc->gref_ids[0]);
+	for (unsigned long i = number(argv[3]); i; i--) {
+		int port = ioctl(channels, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &bind);
+
+		if (port < 0)
+			die("evtchn");
+		printf(" %d", port);
+	}
+	putchar('\n');
+	fflush(stdout);
+	pause();
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "hold")) {
 		hold(argv[2], argv[3]);
 	} else if (argc == 4 && !strcmp(argv[1], "look")) {
 		look((uint32_t)strtoul(argv[2], NULL, 10), (uint32_t)strtoul(argv[3], NULL, 10));
+	} else if (argc == 6 && !strcmp(argv[1], "area")) {
+		area(argv + 2);
 	} else if (argc > 2 && !strcmp(argv[1], "fill")) {
 		fill(argv + 2);
 	} else {
-		fputs("usage: pd-grants hold ZERO BLOCKING | look DOMAIN REFS | fill CMD...\n",
+		fputs("usage: pd-grants hold ZERO BLOCKING | look DOMAIN REFS | area MAGIC NUM PAGES CHANNELS | fill CMD...\n",
 		      stderr);
 		return 2;
 	}

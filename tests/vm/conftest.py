@@ -74,6 +74,9 @@ def fill_share(share):
         shutil.copy2(TOP / "tests/vm" / script, share / "bin")
     for script in ("in-domu", "hostile-front-end", "count-grants", "twice"):
         shutil.copy2(TOP / "tests/domu" / script, share / "bin")
+    weak = BUILD / "tests/attacks/paradice-xen-weak"
+    if weak.exists():
+        shutil.copy2(weak, share / "bin")
 
 
 def run_lab(name, args, command, tmp, host_kernel="6.1", check_logs=True, timeout=1500):

@@ -16,6 +16,9 @@ DRIVERS = ["--xen-driver-domain", "pvh"]
 MODULES = "--host-modules=testdev vivid:n_devs=1"
 DEVICES = [*TEST_DEVICES, "--device=/dev/video0"]
 TOOLS = "PATH=/run/lab/xen/bin:$PATH; "
+# what can leave out its defences, in the daemon's folder
+WEAK_ADAPTER = ["--daemon", str(BUILD / "tests/attacks/paradiced-weak"),
+                "--host-run", "cp /share/bin/paradice-xen-weak /run/lab/bin/paradice-xen"]
 KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("pvh", "pv")]
 
 
@@ -141,14 +144,39 @@ def test_grant_table_is_full(tmp_path):
     assert "\n1048576\n" in run.output, run.output
 
 
+def by_guests(script, attacks):
+    """A command of as many guests as there are attacks, each of which gets one."""
+    return ["--guests", str(len(attacks)), "--guest-memory", "384M", "--guest-may-end"], \
+        [f"set -- {' '.join(attacks)}; shift $((PARADICE_GUEST - 1)); /share/bin/{script} $1"]
+
+
 @pytest.mark.xen
 def test_hostile_front_end(tmp_path):
     run = run_lab("xen-front-end", [*XEN, *PTY], ["/share/bin/hostile-front-end"], tmp_path)
     run.assert_ok()
-    assert run.output.count("refused: ") == 8 and "works: afterwards" in run.output, run.output
+    assert run.output.count("refused: ") == 12 and "works: afterwards" in run.output, run.output
     log = run.log("daemon-1.log")
-    for words in ("names no number of queues", "cannot be mapped", "describes no area", "names no area-ref"):
+    for words in ("names no number of queues", "cannot be mapped", "describes no area", "names no area-ref",
+                  "magic 0, 8 descriptors, 4 pages", "magic 0x41584450, 8 descriptors, 262144 pages",
+                  "magic 0x41584450, 1048576 descriptors, 268802 pages"):
         assert words in log, log
+    assert "was killed by signal" not in log, log
+
+
+@pytest.mark.xen
+def test_hostile_front_end_without(tmp_path):
+    """Else the test above would show nothing of the areas and their number; a guest for each attack."""
+    attacks = ("magic", "pages", "num", "queues")
+    args, command = by_guests("hostile-front-end", attacks)
+    run = run_lab("xen-front-end-weak",
+                  [*XEN, *PTY, *WEAK_ADAPTER, "--daemon-env", "PARADICE_WEAK=queues,area", *args], command, tmp_path)
+    said = dict(re.findall(r"^\[(\d)\] the back-end's state is (\d), not 5: ", run.output, re.MULTILINE))
+    # connected, or waiting: what waited for it is no more
+    assert said == {"1": "4", "2": "2", "3": "2", "4": "2"}, run.output
+    for number in range(1, len(attacks) + 1):
+        log = run.log(f"daemon-{number}.log")
+        assert ("paradice-xen was killed by signal 11" in log) == (number > 1), log
+        assert ("is not served any more" in log) == (number > 1), log
 
 
 @pytest.mark.xen
