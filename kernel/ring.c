@@ -9,6 +9,7 @@
 #include <uapi/linux/virtio_ring.h>
 
 #include "ring.h"
+#include "weak.h"
 
 static_assert(sizeof(struct vring_desc) == 16);
 static_assert(PD_RING_MORE < PD_XEN_SLOT);
@@ -250,12 +251,13 @@ void *pd_ring_take(struct pd_ring *ring, const void **slot, u32 *len)
 	new = pd_le16(virt_load_acquire(&ring->used->idx)) - ring->used_idx;
 	if (!new)
 		return NULL;
-	if (new > ring->num - ring->num_free)
+	if (new > ring->num - ring->num_free && !PD_WEAK(RING))
 		return pd_ring_break(ring);
 	e = &ring->used->ring[ring->used_idx & (ring->num - 1)];
 	id = __virtio32_to_cpu(true, READ_ONCE(e->id));
 	*len = __virtio32_to_cpu(true, READ_ONCE(e->len));
-	if (id >= ring->num || !ring->entries[id].data || *len > ring->entries[id].writable)
+	if ((id >= ring->num || !ring->entries[id].data || *len > ring->entries[id].writable) &&
+	    !PD_WEAK(RING))
 		return pd_ring_break(ring);
 	ring->used_idx++;
 	*slot = pd_ring_slot(ring, id);

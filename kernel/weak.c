@@ -32,6 +32,9 @@ static const char *const names[] = {
 	[PD_WEAK_FLOOD] = "flood",
 	[PD_WEAK_KEEP] = "keep",
 	[PD_WEAK_KEPT] = "kept",
+	[PD_WEAK_RING] = "ring",
+	[PD_WEAK_QUEUES] = "queues",
+	[PD_WEAK_STATES] = "states",
 };
 
 static int weak_set(const char *value, const struct kernel_param *kp)

@@ -35,6 +35,9 @@ enum pd_weakness {
 	PD_WEAK_FLOOD, /* events are left to a work item when there are too many */
 	PD_WEAK_KEEP, /* what drivers may still use is kept */
 	PD_WEAK_KEPT, /* what drivers may still use is bounded ("kept_pages") */
+	PD_WEAK_RING, /* Xen: answers are to what was asked, once, and no longer than there is room for */
+	PD_WEAK_QUEUES, /* Xen: there is a request queue, and no more than there may be */
+	PD_WEAK_STATES, /* Xen: a back-end is not connected before there is anything to connect to */
 };
 
 #ifdef PARADICE_WEAKNESSES

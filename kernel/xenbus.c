@@ -9,6 +9,7 @@
 #include <xen/xenbus.h>
 
 #include "transport.h"
+#include "weak.h"
 #include "xen.h"
 #include "xenbus.h"
 
@@ -136,6 +137,8 @@ static int pd_front_queues(struct pd_front *f)
 		xenbus_dev_error(f->xdev, ret, "protocol versions");
 		return ret;
 	}
+	if (PD_WEAK(QUEUES))
+		return queues;
 	return clamp(queues, 1u, min(PD_MAX_REQUEST_QUEUES + 0u, num_possible_cpus()));
 }
 
@@ -218,7 +221,7 @@ static void pd_front_work(struct work_struct *work)
 		pd_front_close(f, false);
 	if (state == XenbusStateInitWait && !f->x)
 		ret = pd_front_open(f);
-	else if (state == XenbusStateConnected && f->x && !f->connected)
+	else if (state == XenbusStateConnected && (f->x || PD_WEAK(STATES)) && !f->connected)
 		ret = pd_front_start(f);
 	if (ret)
 		pd_front_close(f, false);

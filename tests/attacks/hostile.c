@@ -410,7 +410,7 @@ void __wrap_vq_push(struct virtqueue *q, uint16_t head, uint32_t len)
 	bool twice, withhold = withheld;
 
 	withheld = false;
-	if (!told_give(&len) || withhold)
+	if (!told_give(q, head, &len) || withhold)
 		return;
 	if (q->index == PD_QUEUE_CONTROL)
 		usleep((useconds_t)settings[SLOW] * 1000);

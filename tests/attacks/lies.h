@@ -35,6 +35,10 @@ enum lie {
 	LIE_CONDS, /* a rule has forty conditions */
 	LIE_RULES, /* there are more rules than came */
 	LIE_SILENCE, /* nothing on the control queue is answered */
+	/* what a virtqueue of the kernel's refuses itself: for Xen */
+	LIE_ID, /* a read is answered with descriptors past the ring's table, many of them */
+	LIE_TWICE, /* it is answered twice */
+	LIE_LONG, /* its answer is longer than there is room for */
 };
 
 #endif

@@ -14,6 +14,7 @@
 
 void __real_request_done(struct request *r, int64_t result);
 void __wrap_request_done(struct request *r, int64_t result);
+void __real_vq_push(struct virtqueue *q, uint16_t head, uint32_t len);
 
 static struct events *events;
 /* what is told before anybody asks */
@@ -25,8 +26,10 @@ static _Atomic uint64_t handle;
 /* of LIE_PAGE: the read, the message that answers its fault, and whether that has the page */
 static _Atomic uint64_t asking, continued;
 static atomic_bool given;
-/* of the answer that this thread gives next */
-static _Thread_local bool cut, kept_back;
+/* of the answer that this thread gives next: another length, or 0; a lie of the ring's, or LIE_NONE */
+static _Thread_local uint32_t told_len;
+static _Thread_local enum lie in_ring;
+static _Thread_local bool kept_back;
 
 void told_events(struct events *e)
 {
@@ -52,7 +55,7 @@ void told_take(const struct request *r)
 		lie = first;
 		break;
 	case PD_OP_IOCTL:
-		if (cmd < LIE(LIE_NONE) || cmd > LIE(LIE_SILENCE))
+		if (cmd < LIE(LIE_NONE) || cmd > LIE(LIE_LONG))
 			break;
 		argument = r->req.u.ioctl.arg;
 		lie = cmd - LIE(LIE_NONE);
@@ -75,7 +78,14 @@ static void answer_read(struct pd_resp *resp)
 		resp->tag++;
 		break;
 	case LIE_LENGTH:
-		cut = true;
+		told_len = 8;
+		break;
+	case LIE_LONG:
+		told_len = PD_PAGE_SIZE;
+		break;
+	case LIE_ID:
+	case LIE_TWICE:
+		in_ring = lie;
 		break;
 	case LIE_STATUS:
 		resp->status = 7;
@@ -109,13 +119,34 @@ void told_answer(struct pd_resp *resp, uint16_t op)
 	}
 }
 
-bool told_give(uint32_t *len)
+/*
+ * Past a table there may be zeroes, which say that a descriptor is free. So as many answers as the ring holds, from
+ * all of what a descriptor's 16 bits reach.
+ */
+static void push_past(struct virtqueue *q)
 {
-	const bool give = !kept_back;
+	const uint32_t step = (UINT16_MAX - q->num) / q->num;
+	struct queue_state *state = q->state;
 
-	if (cut)
-		*len = 8;
-	cut = kept_back = false;
+	q->state = NULL; /* which has no room for them */
+	for (uint32_t i = 0; i < q->num; i++)
+		__real_vq_push(q, (uint16_t)(q->num + i * step), 0);
+	q->state = state;
+}
+
+bool told_give(struct virtqueue *q, uint16_t head, uint32_t *len)
+{
+	const bool give = !kept_back && in_ring != LIE_ID;
+
+	if (told_len)
+		*len = told_len;
+	if (in_ring == LIE_ID)
+		push_past(q);
+	else if (in_ring == LIE_TWICE)
+		__real_vq_push(q, head, *len);
+	told_len = 0;
+	in_ring = LIE_NONE;
+	kept_back = false;
 	return give;
 }
 

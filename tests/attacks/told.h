@@ -17,7 +17,7 @@ void told_first(unsigned int which);
 void told_take(const struct request *r);
 /* @resp, to operation @op, is about to be written by this thread. */
 void told_answer(struct pd_resp *resp, uint16_t op);
-/* ... and is about to be given, as @len bytes; false: not at all. */
-bool told_give(uint32_t *len);
+/* ... and is about to be given in @q, as @len bytes; false: not at all. */
+bool told_give(struct virtqueue *q, uint16_t head, uint32_t *len);
 
 #endif

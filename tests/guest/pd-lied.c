@@ -283,6 +283,50 @@ static bool fault(void)
 	return false;
 }
 
+/* The guest's kernel ends, or the program is not told anything else than that its host is lost. */
+static bool id(void)
+{
+	return is(reads(LIE_ID, 0), LEN);
+}
+
+static bool too_long(void)
+{
+	return is(reads(LIE_LONG, 0), LEN);
+}
+
+/*
+ * Of two requests that are under way then, one is never answered: both have the descriptor that is free twice. The
+ * other may get its answer instead.
+ */
+static bool twice(void)
+{
+	char buf[LEN] = { 0 };
+	pid_t pid;
+
+	/* the host may be lost before the program has the first answer */
+	if (reads(LIE_TWICE, 0) != LEN)
+		return is(-1, 0);
+	tell(LIE_NONE, 0);
+	if (write(fd, buf, LEN) != LEN)
+		return is(-1, 0);
+	if (read(fd, buf, LEN) != LEN)
+		neither("read once more: %s", strerror(errno));
+	pid = fork();
+	if (!pid) {
+		/* who waits for what we say shall not wait for the reader */
+		close(STDOUT_FILENO);
+		_exit(read(fd, buf, LEN) != LEN);
+	}
+	sleep(2);
+	if (write(fd, buf, LEN) != LEN && errno != EIO)
+		neither("write: %s", strerror(errno));
+	sleep(10);
+	if (waitpid(pid, NULL, WNOHANG))
+		neither("the reader has ended");
+	kill(pid, SIGKILL);
+	return true;
+}
+
 static const struct {
 	const char *name;
 	bool (*believed)(void);
@@ -292,7 +336,8 @@ static const struct {
 	{ "fault", fault },   { "position", position }, { "handle", handle },
 	{ "flags", flags },   { "size", size },		{ "name", name },
 	{ "mode", mode },     { "property", property }, { "record", record },
-	{ "amount", amount }, { "silence", silence },
+	{ "amount", amount }, { "silence", silence },	{ "id", id },
+	{ "twice", twice },   { "long", too_long },
 };
 
 int main(int argc, char **argv)

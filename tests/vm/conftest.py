@@ -72,7 +72,7 @@ def fill_share(share):
             shutil.copy2(program, share / "bin")
     for script in ("battery", "beside-unit", "host-side", "identity", "lying-host", "told-lies"):
         shutil.copy2(TOP / "tests/vm" / script, share / "bin")
-    for script in ("in-domu", "hostile-front-end", "count-grants", "twice"):
+    for script in ("in-domu", "hostile-front-end", "count-grants", "twice", "lying-store", "store-lies"):
         shutil.copy2(TOP / "tests/domu" / script, share / "bin")
     weak = BUILD / "tests/attacks/paradice-xen-weak"
     if weak.exists():

@@ -8,7 +8,7 @@ import pytest
 from conftest import BUILD, once, run_lab
 from domu.unpack import unpack
 from test_battery import TEST_DEVICES, assert_same
-from test_hostile import ZERO
+from test_hostile import HOSTILE, ZERO, weak_module
 
 XEN = ["--topology", "xen", "--timeout", "1500"]
 # dom0 is PV, where drivers cannot pin a guest's pages; this can
@@ -150,6 +150,11 @@ def by_guests(script, attacks):
         [f"set -- {' '.join(attacks)}; shift $((PARADICE_GUEST - 1)); /share/bin/{script} $1"]
 
 
+def said_by(run, number):
+    """What a guest's script said of its attack."""
+    return re.findall(rf"^(?:\[{number}\] )?\w+, left out: (\w+): (.*)$", run.output, re.MULTILINE)
+
+
 @pytest.mark.xen
 def test_hostile_front_end(tmp_path):
     run = run_lab("xen-front-end", [*XEN, *PTY], ["/share/bin/hostile-front-end"], tmp_path)
@@ -192,6 +197,43 @@ def test_lying_back_end(tmp_path, lies, rounds):
                   ["/share/bin/lying-host", str(rounds), "8"], tmp_path)
     run.assert_ok()
     assert int(re.search(r"(\d+) of \d+ rounds worked", run.output)[1]) >= 1, run.output
+
+
+@pytest.mark.xen
+def test_false_rings(tmp_path):
+    """Refused, and the next connection works; without the defence the guest's kernel ends, or one waits for ever."""
+    attacks = ("id", "long", "twice")
+    args, command = by_guests("told-lies", [f"ring={attack}" for attack in attacks])
+    run = run_lab("xen-false-rings", [*XEN, "--host-modules=testdev", *TEST_DEVICES, *HOSTILE, *weak_module(), *args],
+                  command, tmp_path, check_logs=False)
+    run.assert_ok()
+    assert said_by(run, 1) == said_by(run, 2) == [("none", "refused")], run.output
+    assert said_by(run, 3) == [("none", "refused"), ("ring", "believed")], run.output
+    for number, harm in ((1, "BUG: unable to handle page fault|general protection fault"),
+                         (2, "BUG: kernel NULL pointer dereference, address: 0000000000000000")):
+        lost, died = run.log(f"guest-{number}-kernel.log").split("the host is lost: it broke a virtqueue")
+        assert "Oops" not in lost and re.search(harm, died) and "pd_xen_take+" in died, died
+    assert "Oops" not in run.log("guest-3-kernel.log")
+
+
+@pytest.mark.xen
+@pytest.mark.parametrize("attacks, harms, more", (
+    # with a back-end that then serves as many as there are, none
+    (("queues=few",), (("divide error", "pd_req_make+"),), [*WEAK_ADAPTER, "--daemon-env", "PARADICE_WEAK=queues"]),
+    (("queues=many", "states=early"), (("BUG: unable to handle page fault", "pd_host_stop+"),
+                                       ("BUG: kernel NULL pointer dereference", "pd_xen_start+")), []),
+), ids=("few", "others"))
+def test_lying_store(tmp_path, attacks, harms, more):
+    """Of a back-end: it works all the same, but without the defence the guest's kernel ends."""
+    args, command = by_guests("lying-store", attacks)
+    run = run_lab(f"xen-lying-store-{len(attacks)}",
+                  [*XEN, *PTY, *weak_module(), "--no-module", *more, *args, "--host-script",
+                   TOOLS + "/share/bin/store-lies"], command, tmp_path, check_logs=False)
+    run.assert_ok()
+    for number, (harm, where) in enumerate(harms, 1):
+        assert said_by(run, number) == [("none", "works")], run.output
+        log = run.log(f"guest-{number}-kernel.log")
+        assert harm in log and where in log and "Kernel panic" in log, log
 
 
 def used(output, number):
