@@ -374,7 +374,7 @@ int pd_node_scan(struct pd_host *host)
 	u32 index;
 	int ret;
 
-	for (index = 0; index < PD_MAX_INDEX; index++) {
+	for (index = 0; index < PD_MAX_INDEX || PD_WEAK(DEVICES); index++) {
 		ret = pd_node_add(host, index);
 		if (ret == -ERANGE)
 			return 0;

@@ -18,6 +18,8 @@ static bool pd_component_valid(const char *name, size_t len)
 {
 	size_t i;
 
+	if (PD_WEAK(ENTRIES))
+		return true;
 	if (!len || len >= PD_NAME_LEN || name[0] == '.')
 		return false;
 	for (i = 0; i < len; i++)
@@ -36,7 +38,7 @@ static bool pd_entry_valid(const char *name, size_t len)
 
 	for (i = 0; i < ARRAY_SIZE(own); i++)
 		if (len == strlen(own[i]) && !memcmp(name, own[i], len))
-			return false;
+			return PD_WEAK(OWN);
 	return pd_component_valid(name, len);
 }
 
@@ -44,7 +46,7 @@ static bool pd_path_valid(const char *path)
 {
 	size_t len;
 
-	if (strlen(path) >= PD_IDENTITY_PATH)
+	if (strlen(path) >= PD_IDENTITY_PATH && !PD_WEAK(PATHS))
 		return false;
 	for (;; path += len + 1) {
 		len = strcspn(path, "/");
@@ -139,8 +141,8 @@ static void pd_attr_add(struct pd_ident *ident, char *text, size_t len)
 	char *slash = memchr(text, '/', name_len);
 	struct pd_attr *a = &ident->attrs[ident->nattrs];
 
-	if (ident->nattrs == PD_IDENTITY_ATTRIBUTES || name_len == len ||
-	    len - name_len - 1 > PD_IDENTITY_VALUE)
+	if ((ident->nattrs == PD_IDENTITY_ATTRIBUTES && !PD_WEAK(ATTRIBUTES)) || name_len == len ||
+	    (len - name_len - 1 > PD_IDENTITY_VALUE && !PD_WEAK(VALUES)))
 		return;
 	if (slash) {
 		if (!pd_entry_valid(text, slash - text) ||
@@ -197,7 +199,7 @@ static int pd_ident_group(struct pd_ident *ident)
 static void pd_ident_record(struct pd_ident *ident, unsigned int type, char *text, size_t len,
 			    unsigned int *room)
 {
-	bool string = len && strnlen(text, len) == len - 1;
+	bool string = (len && strnlen(text, len) == len - 1) || PD_WEAK(STRINGS);
 
 	switch (type) {
 	case PD_ID_CLASS:
@@ -213,7 +215,8 @@ static void pd_ident_record(struct pd_ident *ident, unsigned int type, char *tex
 			ident->devtype = text;
 		return;
 	case PD_ID_PROPERTY:
-		if (!string || len > *room || ident->nproperties == PD_MAX_PROPERTIES ||
+		if (!string || len > *room ||
+		    (ident->nproperties == PD_MAX_PROPERTIES && !PD_WEAK(EVENTS)) ||
 		    !pd_property_valid(text))
 			return;
 		*room -= len;
@@ -265,7 +268,7 @@ static struct pd_ident *pd_ident_new(const char *bytes, size_t size, const char 
 	text = pd_record(ident->bytes, ident->bytes + size, &type, &len);
 	if (!text || !len || strnlen(text, len) != len - 1 || !pd_path_valid(text))
 		goto err;
-	if (outer && (strncmp(text, outer, below) || text[below] != '/'))
+	if (outer && (strncmp(text, outer, below) || text[below] != '/') && !PD_WEAK(OUTER))
 		goto err;
 	strscpy(path, text, PD_IDENTITY_PATH);
 	ident->path = text + (outer ? below + 1 : 0);
@@ -323,7 +326,7 @@ static struct pd_identity *pd_identity_parse(char *bytes, size_t size)
 			if (type == PD_ID_OBJECT)
 				break;
 		}
-		if (identity->n == PD_IDENTITY_OBJECTS)
+		if (identity->n == PD_IDENTITY_OBJECTS && !PD_WEAK(OBJECTS))
 			goto out;
 		ident = pd_ident_new(begin, at - begin, identity->n ? outer : NULL, path);
 		if (IS_ERR(ident)) {
@@ -392,7 +395,8 @@ struct pd_identity *pd_identity_fetch(struct pd_host *host, u32 id)
 		ret = pd_identity_ask(host, id, have, bytes + have, &total);
 		if (!have)
 			first = total;
-		if (ret <= 0 || total != first || total > PD_IDENTITY_MAX || ret > total - have) {
+		if (ret <= 0 || total != first ||
+		    ((total > PD_IDENTITY_MAX || ret > total - have) && !PD_WEAK(TOTALS))) {
 			if (ret != -ENODATA && ret != -ENODEV && !pd_host_lost(host))
 				dev_warn(host->parent,
 					 "the host gives no identity of its device %u: %ld\n", id,

@@ -62,7 +62,7 @@ static ssize_t pd_rw_run(struct kiocb *iocb, struct pd_request **rp, size_t len)
 	/* who can wait elsewhere (io_uring) does so for drivers that do not know of NOWAIT */
 	if (ret == -EOPNOTSUPP && (iocb->ki_flags & IOCB_NOWAIT) && !is_sync_kiocb(iocb))
 		return -EAGAIN;
-	if (ret == -EIOCBQUEUED)
+	if (ret == -EIOCBQUEUED && !PD_WEAK(QUEUED))
 		return -EIO; /* the kernel would wait for more */
 	if (ret < 0)
 		return ret;

@@ -114,7 +114,7 @@ int pd_rules_fetch(struct pd_host *host)
 		if (n < 0)
 			return n;
 		first += n;
-	} while (n && first <= PD_MAX_RULES);
+	} while (n && (first <= PD_MAX_RULES || PD_WEAK(MANY)));
 	return 0;
 }
 

@@ -13,6 +13,12 @@
 #define LIE_RESULT_TOLD (-5000) /* no errno is so large */
 
 #define LIE_MORE 3000 /* bytes that an attribute does not have */
+/* of the guest's kernel and its module, which programs cannot ask */
+#define LIE_EIOCBQUEUED 529
+#define LIE_MAX_INDEX 65536 /* of devices */
+/* more than an object has room for */
+#define LIE_NATTRIBUTES 260
+#define LIE_NPROPERTIES 42
 
 enum lie {
 	LIE_NONE,
@@ -20,6 +26,7 @@ enum lie {
 	LIE_LENGTH, /* it is 8 bytes long */
 	LIE_STATUS, /* its state is one that there is not */
 	LIE_RESULT, /* its result is LIE_RESULT_TOLD */
+	LIE_QUEUED, /* its result says that it comes later (EIOCBQUEUED) */
 	LIE_MOVED, /* it has moved a page */
 	LIE_PAGE, /* a read wants the page at the argument; its result says whether it got that */
 	LIE_FAULT, /* a poll wants a page */
@@ -32,8 +39,21 @@ enum lie {
 	LIE_PROPERTY, /* ... and its events' properties are LIED=1 and a MODALIAS */
 	LIE_RECORD, /* ... and has attribute "lied", which begins with "lied" and is longer than the identity */
 	LIE_AMOUNT, /* the same where that is longer than what has come of it */
+	LIE_TOTAL, /* ... and more of it comes than there was to be; it has that attribute, but of four bytes, ... */
+	LIE_ENTRY, /* ... and the attribute is called .lied */
+	LIE_OWN, /* ... and it is called driver */
+	LIE_PATH, /* ... and its path is longer than any may be */
+	LIE_STRING, /* ... and a property MORE=1 is not ended, behind which is AAA */
+	LIE_VALUE, /* ... and the attribute is one byte longer than any may be */
+	LIE_ATTRIBUTES, /* ... and there are others, more than there may be */
+	LIE_EVENTS, /* ... and there are more properties */
+	LIE_OBJECTS, /* ... and it has more ancestors */
+	LIE_OUTER, /* ... and it is called a, which is not in its ancestor "outer"; from its path's 6th byte on is "lied" */
+	LIE_DEVICES, /* from the start: there are free places for devices without end */
+	LIE_TOTALS, /* from the start: each identity is of 1 MiB */
 	LIE_CONDS, /* a rule has forty conditions */
 	LIE_RULES, /* there are more rules than came */
+	LIE_MANY, /* from the start: there are more than there may be */
 	LIE_SILENCE, /* nothing on the control queue is answered */
 	/* what a virtqueue of the kernel's refuses itself: for Xen */
 	LIE_ID, /* a read is answered with descriptors past the ring's table, many of them */

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../../daemon/log.h"
 #include "lies.h"
+#include "told_identity.h"
 
 void __real_request_done(struct request *r, int64_t result);
 void __wrap_request_done(struct request *r, int64_t result);
@@ -41,9 +43,17 @@ void told_first(unsigned int which)
 	first = which;
 }
 
+/* Has a device come? */
 static bool announces(enum lie which)
 {
-	return which >= LIE_NAME && which <= LIE_AMOUNT;
+	return which >= LIE_NAME && which <= LIE_OUTER;
+}
+
+/* ... that there is not, with an identity? */
+static bool identifies(enum lie which, uint32_t device)
+{
+	return which == LIE_TOTALS ||
+	       (announces(which) && which >= LIE_PROPERTY && device == (uint32_t)argument);
 }
 
 void told_take(const struct request *r)
@@ -92,6 +102,9 @@ static void answer_read(struct pd_resp *resp)
 		break;
 	case LIE_RESULT:
 		resp->result = (uint64_t)LIE_RESULT_TOLD;
+		break;
+	case LIE_QUEUED:
+		resp->result = (uint64_t)-LIE_EIOCBQUEUED;
 		break;
 	case LIE_MOVED:
 		resp->result = PD_PAGE_SIZE;
@@ -163,55 +176,64 @@ static void describe(struct pd_device *d, uint32_t index)
 	d->mode = (lie == LIE_MODE ? S_IFBLK : 0) | 0666;
 }
 
-/* a record of @text, with its NUL, which says that it is @more longer; its end */
-static uint8_t *record(uint8_t *at, uint16_t type, const char *text, size_t more)
+/* what asking for device @index comes to, of those that there are not */
+static int64_t none(uint32_t index)
 {
-	const size_t len = strlen(text) + 1;
-	struct pd_identity_record head = { .type = type, .len = (uint16_t)(len + more) };
-
-	memcpy(at, &head, sizeof(head));
-	memcpy(at + sizeof(head), text, len);
-	return at + sizeof(head) + len;
+	if (index < LIE_MAX_INDEX)
+		return -ENODEV;
+	log_warning("a guest has asked for device %u", index);
+	return -ERANGE;
 }
 
-/* the identity of a device that there is not; its length, or of LIE_AMOUNT what that is said to be */
+/* a part of an identity; its length, or what that is said to be */
 static int64_t identify(struct request *r)
 {
-	const size_t room = r->reply.room - sizeof(struct pd_resp);
-	uint8_t *bytes = malloc(PD_IDENTITY_MAX), *at = bytes;
-	size_t more = 0;
-	char path[64];
+	uint32_t room = (uint32_t)(r->reply.room - sizeof(struct pd_resp));
+	struct told_identity t = { .lie = lie, .id = r->req.u.identity.device };
+	int err;
 
-	if (!bytes)
-		return -ENOMEM;
-	snprintf(path, sizeof(path), "virtual/lied/lied-%u", (uint32_t)argument);
-	at = record(at, PD_ID_OBJECT, path, 0);
-	at = record(at, PD_ID_CLASS, "lied", 0);
-	at = record(at, PD_ID_PROPERTY, "LIED=1", 0);
-	if (lie == LIE_PROPERTY)
-		at = record(at, PD_ID_PROPERTY, "MODALIAS=lied:what-the-host-wants", 0);
-	/* up to the end of what the guest has room for */
-	while (lie == LIE_AMOUNT && at + LIE_MORE < bytes + room)
-		at = record(at, PD_ID_PROPERTY + 100, "of a later version", 0);
-	if (lie == LIE_RECORD || lie == LIE_AMOUNT) {
-		at = record(at, PD_ID_ATTRIBUTE, "lied", LIE_MORE);
-		memcpy(at, "lied", 4);
-		at += 4;
-	}
-	if (lie == LIE_AMOUNT)
-		more = LIE_MORE - 4;
 	free(r->tail);
-	r->tail = bytes;
-	r->tail_len = (uint32_t)(at - bytes);
-	r->resp.u.identity.total = r->tail_len + (uint32_t)more;
-	return (int64_t)(r->tail_len + more);
+	r->tail = malloc(PD_IDENTITY_MAX);
+	r->tail_len = 0;
+	if (!r->tail)
+		return -ENOMEM;
+	if (room > PD_IDENTITY_MAX)
+		room = PD_IDENTITY_MAX;
+	err = told_identity(&t, r->req.u.identity.offset, r->tail, room);
+	if (err)
+		return err;
+	r->tail_len = t.len;
+	r->resp.u.identity.total = t.total;
+	return t.result;
 }
 
-/* the first rule, if there is one; how many there are, which is true but for LIE_RULES */
+/* makes the rules from @from on of more than there may be; how many */
+static int64_t many_rules(struct request *r, uint32_t from)
+{
+	const uint64_t room = (r->reply.room - sizeof(struct pd_resp)) / sizeof(struct pd_rule);
+	const uint32_t n = room < PD_MAX_RULES ? (uint32_t)room : PD_MAX_RULES;
+	struct pd_rule *rules = r->tail;
+
+	if (from > PD_MAX_RULES + n) {
+		log_warning("a guest has asked for rule %u", from);
+		return 0;
+	}
+	memset(rules, 0, n * sizeof(*rules));
+	for (uint32_t i = 0; i < n; i++) {
+		rules[i].cmd = from + i;
+		rules[i].flags = PD_RULE_IN | PD_RULE_ARGUMENT;
+	}
+	r->tail_len = n * (uint32_t)sizeof(*rules);
+	return n;
+}
+
+/* lies about the rules, of which there are @n; how many there are, which is true but for LIE_RULES */
 static int64_t rule(struct request *r, int64_t n)
 {
 	struct pd_rule *rules = r->tail;
 
+	if (lie == LIE_MANY && n >= 0)
+		return many_rules(r, r->req.u.rules.first);
 	if (n > 0 && lie == LIE_CONDS)
 		rules[0].nconds = 40;
 	return n > 0 && lie == LIE_RULES ? 100 : n;
@@ -237,12 +259,13 @@ void __wrap_request_done(struct request *r, int64_t result)
 			r->resp.u.open.size = 1ull << 63;
 		break;
 	case PD_OP_DEVICE:
-		if (announces(lie) && r->tail_len == sizeof(struct pd_device))
+		if (lie == LIE_DEVICES && result == -ERANGE)
+			result = none(r->req.u.device.index);
+		else if (announces(lie) && r->tail_len == sizeof(struct pd_device))
 			describe(r->tail, r->req.u.device.index);
 		break;
 	case PD_OP_IDENTITY:
-		if (announces(lie) && lie >= LIE_PROPERTY &&
-		    r->req.u.identity.device == (uint32_t)argument)
+		if (identifies(lie, r->req.u.identity.device))
 			result = identify(r);
 		break;
 	case PD_OP_RULES:

@@ -91,6 +91,12 @@ static bool result(void)
 	return is(reads(LIE_RESULT, 0), LIE_RESULT_TOLD);
 }
 
+/* The kernel would wait for ever, and knows that nobody says so to a read() that waits. */
+static bool queued(void)
+{
+	return is(reads(LIE_QUEUED, 0), -LIE_EIOCBQUEUED);
+}
+
 static bool moved(void)
 {
 	return is(reads(LIE_MOVED, 0), 4096);
@@ -222,15 +228,6 @@ static long announced_text(enum lie which, const char *name, char text[4096])
 	return n;
 }
 
-static bool property(void)
-{
-	char text[4096] = "";
-
-	if (announced_text(LIE_PROPERTY, "uevent", text) < 0 || !strstr(text, "LIED=1"))
-		neither("uevent: %s", text);
-	return strstr(text, "MODALIAS=");
-}
-
 /* Behind what the host gave there is what the guest's kernel has there. */
 static bool shows_more(enum lie which)
 {
@@ -250,6 +247,88 @@ static bool record(void)
 static bool amount(void)
 {
 	return shows_more(LIE_AMOUNT);
+}
+
+static bool has_attribute(enum lie which, const char *name)
+{
+	char text[4096];
+
+	return announced_text(which, name, text) >= 0;
+}
+
+static bool total(void)
+{
+	return has_attribute(LIE_TOTAL, "lied");
+}
+
+static bool entry(void)
+{
+	return has_attribute(LIE_ENTRY, ".lied");
+}
+
+static bool own(void)
+{
+	return has_attribute(LIE_OWN, "driver");
+}
+
+static bool path(void)
+{
+	return has_attribute(LIE_PATH, "lied");
+}
+
+static bool value(void)
+{
+	return has_attribute(LIE_VALUE, "lied");
+}
+
+static bool attributes(void)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "lied-%u", LIE_NATTRIBUTES - 1);
+	return has_attribute(LIE_ATTRIBUTES, name);
+}
+
+static bool objects(void)
+{
+	return has_attribute(LIE_OBJECTS, "lied");
+}
+
+static bool outer(void)
+{
+	return has_attribute(LIE_OUTER, "lied");
+}
+
+/* What the device's events say, of which @said is part. */
+static void event_text(enum lie which, const char *said, char text[4096])
+{
+	if (announced_text(which, "uevent", text) < 0 || !strstr(text, said))
+		neither("uevent: %s", text);
+}
+
+static bool property(void)
+{
+	char text[4096] = "";
+
+	event_text(LIE_PROPERTY, "LIED=1", text);
+	return strstr(text, "MODALIAS=");
+}
+
+static bool string(void)
+{
+	char text[4096] = "";
+
+	event_text(LIE_STRING, "LIED=1", text);
+	return strstr(text, "MORE=1AAA");
+}
+
+static bool events(void)
+{
+	char text[4096] = "", last[32];
+
+	event_text(LIE_EVENTS, "LIED=1\nL0=1\n", text);
+	snprintf(last, sizeof(last), "L%u=1", LIE_NPROPERTIES - 1);
+	return strstr(text, last);
 }
 
 /* Somebody waits for the driver; the host is lost when it is taken for dead. */
@@ -331,13 +410,17 @@ static const struct {
 	const char *name;
 	bool (*believed)(void);
 } attacks[] = {
-	{ "tag", tag },	      { "length", length },	{ "status", status },
-	{ "result", result }, { "moved", moved },	{ "page", page },
-	{ "fault", fault },   { "position", position }, { "handle", handle },
-	{ "flags", flags },   { "size", size },		{ "name", name },
-	{ "mode", mode },     { "property", property }, { "record", record },
-	{ "amount", amount }, { "silence", silence },	{ "id", id },
-	{ "twice", twice },   { "long", too_long },
+	{ "tag", tag },		{ "length", length },	{ "status", status },
+	{ "result", result },	{ "queued", queued },	{ "moved", moved },
+	{ "page", page },	{ "fault", fault },	{ "position", position },
+	{ "handle", handle },	{ "flags", flags },	{ "size", size },
+	{ "name", name },	{ "mode", mode },	{ "property", property },
+	{ "record", record },	{ "amount", amount },	{ "total", total },
+	{ "entry", entry },	{ "own", own },		{ "path", path },
+	{ "string", string },	{ "value", value },	{ "attributes", attributes },
+	{ "events", events },	{ "objects", objects }, { "outer", outer },
+	{ "silence", silence }, { "id", id },		{ "twice", twice },
+	{ "long", too_long },
 };
 
 int main(int argc, char **argv)

@@ -19,11 +19,15 @@ KERNELS = [pytest.param(["--guest-memory", "640M"], marks=pytest.mark.attacks, i
            pytest.param(["--guest-memory", "1G", "--guest-kernel", "debug"], marks=pytest.mark.debug,
                         id="debug")]
 HOSTILE = ["--daemon", str(BUILD / "tests/attacks/paradiced-hostile")]
+# in a guest, before the module $m is loaded by hand
+MODULE = "m=/run/lab/modules/paradice.ko; modprobe -a $(modinfo -F depends $m | tr , ' ');"
 # the module's defences (kernel/weak.h), and what pd-lied attacks of each
 LIES = (("tags", "tag"), ("lengths", "length"), ("results", "status"), ("results", "result"), ("moved", "moved"),
         ("pages", "page"), ("positions", "position"), ("handles", "handle"), ("flags", "flags"), ("sizes", "size"),
         ("names", "name"), ("modes", "mode"), ("properties", "property"), ("records", "record"),
-        ("amounts", "amount"), ("watch", "silence"))
+        ("amounts", "amount"), ("totals", "total"), ("entries", "entry"), ("own", "own"),
+        ("paths", "path"), ("strings", "string"), ("values", "value"), ("attributes", "attributes"),
+        ("objects", "objects"), ("outer", "outer"), ("watch", "silence"))
 
 
 def weak_module(kernel="6.1"):
@@ -109,8 +113,7 @@ def flood(lab, *more, parameters="", **options):
     """What becomes of a guest to which the same event comes again and again."""
     return lab(["--topology", "local", "--device", "/dev/zero,as=/dev/host-zero", *HOSTILE, *more, "--no-module",
                 "--daemon-env", "PARADICE_HOSTILE=flood=20000"],
-               ["m=/run/lab/modules/paradice.ko; modprobe -a $(modinfo -F depends $m | tr , ' ');"
-                f" timeout -s KILL 30 /run/lab/busybox insmod $m {parameters};"
+               [f"{MODULE} timeout -s KILL 30 /run/lab/busybox insmod $m {parameters};"
                 " for i in $(seq 100); do [ -c /dev/host-zero ] && break; sleep 0.1; done;"
                 " head -c 65536 /dev/host-zero | cmp -n 65536 - /dev/zero && timeout -s KILL 10 rmmod paradice"],
                **options)
@@ -163,26 +166,41 @@ def test_told_lies(lab, weak):
 
 
 @pytest.mark.attacks
-def test_told_fault(lab, weak):
-    """The same of a lie that ends the guest's kernel if it is believed."""
-    ends = ["--guest-may-end"]
-    for defence in ("none", "faults"):
-        run = lab([*TESTDEV, *HOSTILE, *weak, *ends, "--module-params", f"weak={defence}"],
-                  ["/share/bin/pd-lied", "fault"], check_logs=False)
-        assert ("refused\n" in run.output) == (defence == "none"), run.output
-        assert ("BUG: kernel NULL pointer dereference" in run.log("guest-1-kernel.log")) == (defence == "faults")
+@pytest.mark.parametrize("defence, attack, bug", (("faults", "fault", "BUG: kernel NULL pointer dereference"),
+                                                  ("queued", "queued", "kernel BUG at fs/read_write.c"),
+                                                  ("events", "events", "BUG: unable to handle page fault")),
+                         ids=("fault", "queued", "events"))
+def test_told_end(lab, weak, defence, attack, bug):
+    """The same of lies that end the guest's kernel if they are believed."""
+    run = lab([*TESTDEV, *HOSTILE, *weak, "--guest-may-end", "--module-params", "host_timeout=3"],
+              ["/share/bin/told-lies", f"{defence}={attack}"], check_logs=False)
+    assert f"{attack}, left out: none: refused\n" in run.output and f"left out: {defence}" not in run.output, run.output
+    assert bug in run.log("guest-1-kernel.log")
+
+
+@pytest.mark.attacks
+@pytest.mark.parametrize("defence, lie, asked", (("devices", "DEVICES", "device"), ("many", "MANY", "rule")),
+                         ids=("devices", "rules"))
+def test_told_without_end(lab, weak, defence, lie, asked):
+    """The same of a host that always has one more: it is asked for as many as there may be, and for no more."""
+    for left_out in ("none", defence):
+        run = lab(["--topology", "local", "--device", "/dev/zero,as=/dev/host-zero", *HOSTILE, *weak, "--no-module",
+                   "--daemon-env", f"PARADICE_HOSTILE=tell={TOLD.index(lie)}"],
+                  [f"{MODULE} timeout -s KILL 120 /run/lab/busybox insmod $m weak={left_out} && rmmod paradice"], check_logs=False)
+        run.assert_ok()
+        assert (f"a guest has asked for {asked} " in run.log("daemon-1.log")) == (left_out == defence), left_out
 
 
 @pytest.mark.debug
-@pytest.mark.parametrize("defence, lie, refused", (("conds", "CONDS", "is left out"),
+@pytest.mark.parametrize("defence, lie, refused", (("totals", "TOTALS", "gives no identity of its device"),
+                                                   ("conds", "CONDS", "is left out"),
                                                    ("rules", "RULES", "the host does not answer as it should")),
-                         ids=("conds", "rules"))
-def test_told_rules(lab, defence, lie, refused):
+                         ids=("totals", "conds", "rules"))
+def test_told_beyond(lab, defence, lie, refused):
     """The same of lies that have the module touch what is not its own, which nobody sees but a kernel that looks."""
     run = lab([*TESTDEV, *HOSTILE, *weak_module("debug"), "--guest-memory", "1G", "--no-module",
                "--daemon-env", f"PARADICE_HOSTILE=tell={TOLD.index(lie)}"],
-              ["m=/run/lab/modules/paradice.ko; modprobe -a $(modinfo -F depends $m | tr , ' ');"
-               f" for w in none {defence}; do /run/lab/busybox insmod $m weak=$w; dmesg >/share/out/$w.log;"
+              [f"{MODULE} for w in none {defence}; do /run/lab/busybox insmod $m weak=$w; dmesg >/share/out/$w.log;"
                " rmmod paradice || exit 1; done"], check_logs=False)
     run.assert_ok()
     refused_log, believed_log = ((run.share / "out" / f"{name}.log").read_text() for name in ("none", defence))
