@@ -12,6 +12,7 @@
 #include "core.h"
 #include "queue.h"
 #include "transport.h"
+#include "weak.h"
 
 /* descriptors that a message can take: head, lists, answer */
 #define PD_DESCS 3
@@ -257,7 +258,8 @@ static int pd_virtio_probe(struct virtio_device *vdev)
 
 	n = min3(le32_to_cpu(cfg.num_request_queues), (u32)PD_MAX_REQUEST_QUEUES,
 		 (u32)num_possible_cpus());
-	n = max(n, 1u);
+	if (!PD_WEAK(QUEUES))
+		n = max(n, 1u);
 	v = kzalloc(struct_size(v, queues, PD_QUEUE_REQUEST + n), GFP_KERNEL);
 	if (!v)
 		return -ENOMEM;

@@ -9,6 +9,7 @@
 unsigned long pd_weak;
 
 static const char *const names[] = {
+	[PD_WEAK_QUEUES] = "queues",
 	[PD_WEAK_TAGS] = "tags",
 	[PD_WEAK_LENGTHS] = "lengths",
 	[PD_WEAK_RESULTS] = "results",
@@ -46,7 +47,6 @@ static const char *const names[] = {
 	[PD_WEAK_KEEP] = "keep",
 	[PD_WEAK_KEPT] = "kept",
 	[PD_WEAK_RING] = "ring",
-	[PD_WEAK_QUEUES] = "queues",
 	[PD_WEAK_STATES] = "states",
 };
 

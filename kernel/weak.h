@@ -12,6 +12,7 @@
 
 /* The defences. */
 enum pd_weakness {
+	PD_WEAK_QUEUES, /* there is a request queue; on Xen also: no more than there may be */
 	PD_WEAK_TAGS, /* an answer is to the request that it comes for */
 	PD_WEAK_LENGTHS, /* an answer is as long as one */
 	PD_WEAK_RESULTS, /* states and results are those that there are */
@@ -49,7 +50,6 @@ enum pd_weakness {
 	PD_WEAK_KEEP, /* what drivers may still use is kept */
 	PD_WEAK_KEPT, /* what drivers may still use is bounded ("kept_pages") */
 	PD_WEAK_RING, /* Xen: answers are to what was asked, once, and no longer than there is room for */
-	PD_WEAK_QUEUES, /* Xen: there is a request queue, and no more than there may be */
 	PD_WEAK_STATES, /* Xen: a back-end is not connected before there is anything to connect to */
 };
 

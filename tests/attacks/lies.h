@@ -49,6 +49,7 @@ enum lie {
 	LIE_EVENTS, /* ... and there are more properties */
 	LIE_OBJECTS, /* ... and it has more ancestors */
 	LIE_OUTER, /* ... and it is called a, which is not in its ancestor "outer"; from its path's 6th byte on is "lied" */
+	LIE_QUEUES, /* from the start: there is no queue for requests */
 	LIE_DEVICES, /* from the start: there are free places for devices without end */
 	LIE_TOTALS, /* from the start: each identity is of 1 MiB */
 	LIE_CONDS, /* a rule has forty conditions */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* See told.h. What an operation comes to passes through here as well (the linker's --wrap=request_done). */
+/* See told.h. What an operation comes to and what is said to the VMM pass through here as well (the linker's --wrap). */
 #include "told.h"
 
 #include <errno.h>
@@ -11,11 +11,14 @@
 #include <sys/stat.h>
 
 #include "../../daemon/log.h"
+#include "../../daemon/vhost_io.h"
 #include "lies.h"
 #include "told_identity.h"
 
 void __real_request_done(struct request *r, int64_t result);
 void __wrap_request_done(struct request *r, int64_t result);
+int __real_vhost_write(int fd, const struct vhost_message *msg, const int *fds, unsigned int nfds);
+int __wrap_vhost_write(int fd, const struct vhost_message *msg, const int *fds, unsigned int nfds);
 void __real_vq_push(struct virtqueue *q, uint16_t head, uint32_t len);
 
 static struct events *events;
@@ -277,4 +280,18 @@ void __wrap_request_done(struct request *r, int64_t result)
 		break;
 	}
 	__real_request_done(r, result);
+}
+
+int __wrap_vhost_write(int fd, const struct vhost_message *msg, const int *fds, unsigned int nfds)
+{
+	struct vhost_message told = *msg;
+	struct pd_config config;
+
+	if (first == LIE_QUEUES && msg->head.request == VHOST_GET_CONFIG && !msg->u.config.offset &&
+	    msg->u.config.size >= sizeof(config)) {
+		memcpy(&config, told.u.config.region, sizeof(config));
+		config.num_request_queues = 0;
+		memcpy(told.u.config.region, &config, sizeof(config));
+	}
+	return __real_vhost_write(fd, &told, fds, nfds);
 }

@@ -10,6 +10,8 @@ from conftest import BUILD, TOP
 from test_battery import TEST_DEVICES
 
 TESTDEV = ["--host-modules=testdev", *TEST_DEVICES]
+# one on this machine, which is enough where the guest's module is all that matters
+ZERO_DEVICE = ["--topology", "local", "--device", "/dev/zero,as=/dev/host-zero"]
 # of enum pd_op
 PD_OP_MM_DESTROY, PD_OP_WINDOW_UNMAP = 4, 31
 # enum lie
@@ -111,8 +113,7 @@ def test_withheld_answers_without(lab, weak, op, defence, harm):
 
 def flood(lab, *more, parameters="", **options):
     """What becomes of a guest to which the same event comes again and again."""
-    return lab(["--topology", "local", "--device", "/dev/zero,as=/dev/host-zero", *HOSTILE, *more, "--no-module",
-                "--daemon-env", "PARADICE_HOSTILE=flood=20000"],
+    return lab([*ZERO_DEVICE, *HOSTILE, *more, "--no-module", "--daemon-env", "PARADICE_HOSTILE=flood=20000"],
                [f"{MODULE} timeout -s KILL 30 /run/lab/busybox insmod $m {parameters};"
                 " for i in $(seq 100); do [ -c /dev/host-zero ] && break; sleep 0.1; done;"
                 " head -c 65536 /dev/host-zero | cmp -n 65536 - /dev/zero && timeout -s KILL 10 rmmod paradice"],
@@ -179,14 +180,27 @@ def test_told_end(lab, weak, defence, attack, bug):
 
 
 @pytest.mark.attacks
+def test_told_queues(lab, weak):
+    """The same of a host that has no queue for requests."""
+    for left_out in ("none", "queues"):
+        run = lab([*ZERO_DEVICE, *HOSTILE, *weak, "--no-module", "--guest-may-end",
+                   "--daemon-env", f"PARADICE_HOSTILE=tell={TOLD.index('QUEUES')}"],
+                  [f"{MODULE} /run/lab/busybox insmod $m weak={left_out}; head -c 4096 /dev/host-zero | wc -c"],
+                  check_logs=False)
+        assert ("\n4096\n" in run.output) == (left_out == "none"), run.output
+        assert bool(re.search(r"divide error(?s:.)*pd_req_make\+", run.log("guest-1-kernel.log"))) == (left_out != "none")
+
+
+@pytest.mark.attacks
 @pytest.mark.parametrize("defence, lie, asked", (("devices", "DEVICES", "device"), ("many", "MANY", "rule")),
                          ids=("devices", "rules"))
 def test_told_without_end(lab, weak, defence, lie, asked):
     """The same of a host that always has one more: it is asked for as many as there may be, and for no more."""
     for left_out in ("none", defence):
-        run = lab(["--topology", "local", "--device", "/dev/zero,as=/dev/host-zero", *HOSTILE, *weak, "--no-module",
+        run = lab([*ZERO_DEVICE, *HOSTILE, *weak, "--no-module",
                    "--daemon-env", f"PARADICE_HOSTILE=tell={TOLD.index(lie)}"],
-                  [f"{MODULE} timeout -s KILL 120 /run/lab/busybox insmod $m weak={left_out} && rmmod paradice"], check_logs=False)
+                  [f"{MODULE} timeout -s KILL 120 /run/lab/busybox insmod $m weak={left_out} && rmmod paradice"],
+                  check_logs=False)
         run.assert_ok()
         assert (f"a guest has asked for {asked} " in run.log("daemon-1.log")) == (left_out == defence), left_out
 
