@@ -191,9 +191,8 @@ def test_hostile_front_end_without(tmp_path):
 ), ids=("answers", "rings"))
 def test_lying_back_end(tmp_path, lies, rounds):
     """The guest's kernel stands it, as on any VMM."""
-    run = run_lab("xen-lies", [*XEN, *DRIVERS, "--host-modules=testdev", *TEST_DEVICES, "--no-module", "--daemon",
-                               str(BUILD / "tests/attacks/paradiced-hostile"), "--daemon-env",
-                               f"PARADICE_HOSTILE={lies}"],
+    run = run_lab("xen-lies", [*XEN, *DRIVERS, "--host-modules=testdev", *TEST_DEVICES, *HOSTILE, "--no-module",
+                               "--daemon-env", f"PARADICE_HOSTILE={lies}"],
                   ["/share/bin/lying-host", str(rounds), "8"], tmp_path)
     run.assert_ok()
     assert int(re.search(r"(\d+) of \d+ rounds worked", run.output)[1]) >= 1, run.output
