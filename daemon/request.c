@@ -180,7 +180,6 @@ bool request_fault(struct request *r, uint64_t addr, bool write)
 
 bool request_continue(struct request *r, struct request *c)
 {
-	bool ended = false;
 	bool taken = false;
 
 	pthread_mutex_lock(&r->vq->lock);
@@ -190,19 +189,14 @@ bool request_continue(struct request *r, struct request *c)
 		c->asked = r->asked;
 		c->reply.present = false;
 		c->abandoned = true; /* nothing to say to it by itself */
-		ended = r->ended;
 	}
 	pthread_mutex_unlock(&r->vq->lock);
-	if (ended) {
-		leave(r);
-		give_result(r);
-	}
 	return taken;
 }
 
 void request_go_on(struct request *r, const struct request *c, int error)
 {
-	bool same;
+	bool same, ended;
 
 	/* first this: once woken, it may ask for the same page, dropped again, in earnest */
 	pthread_mutex_lock(&r->vq->lock);
@@ -215,7 +209,13 @@ void request_go_on(struct request *r, const struct request *c, int error)
 		r->wanted = 0;
 		same = false;
 	}
+	/* else it takes the chain, or has taken it, by itself */
+	ended = r->ended && r->reply.present;
 	pthread_mutex_unlock(&r->vq->lock);
+	if (ended) {
+		leave(r);
+		give_result(r);
+	}
 	/*
 	 * One that saw its page before it slept needs no waking, and may have asked for the next.
 	 * -ENOENT: it was interrupted meanwhile, and ends on its new chain.

@@ -103,13 +103,16 @@ void request_done(struct request *r, int64_t result);
 bool request_fault(struct request *r, uint64_t addr, bool write);
 
 /*
- * CONTINUE @c of @r: @r's next answer goes on @c's chain. If it has ended meanwhile, that is now.
+ * CONTINUE @c of @r: @r's next answer goes on @c's chain.
  * To be called before the pages of @c are shown: @r may go on, and touch the next one, as soon as
  * they are there.
  * Return: false when @r has a chain already.
  */
 bool request_continue(struct request *r, struct request *c);
-/* After request_continue(): the pages are there (@error 0), or are not to be had. */
+/*
+ * After request_continue(): the pages are there (@error 0), or are not to be had. An operation that ended without a
+ * chain is answered now, and not before: the guest takes back what @c drops.
+ */
 void request_go_on(struct request *r, const struct request *c, int error);
 
 /* Nobody waits for @r any more; no CONTINUE has to come for it to go. */
