@@ -40,6 +40,9 @@ static const struct op_info ops[] = {
 	[PD_OP_PING] = { "ping", NEVER_BLOCKS | NOT_LISTED, op_nothing },
 };
 
+/* instead of any that names a dead mirror: it gives up pages, and waits */
+static const struct op_info mirror_ends = { "request", MUST_RUN, op_mirror_ends };
+
 static const char *const control_names[] = {
 	[PD_OP_HELLO] = "hello",	 [PD_OP_DEVICE] = "device",
 	[PD_OP_MM_CREATE] = "mm_create", [PD_OP_MM_DESTROY] = "mm_destroy",
@@ -157,7 +160,11 @@ bool dispatch_prepare(struct request *r)
 		err = op_continue_prepare(r);
 	if (!err && r->mm && (q->ndrops || q->npages)) {
 		err = mirror_update(r->mm->mirror, r->drops, q->ndrops, r->pages, q->npages);
-		if (err && err != -EIO)
+		if (err == -EIO) {
+			r->info = &mirror_ends;
+			return true;
+		}
+		if (err)
 			log_limited(LOG_WARNING, "%s: pages for %s: %s", r->info->name, r->mm->name,
 				    strerror(-err));
 		/* the operation it continues must hear of it */

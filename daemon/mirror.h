@@ -149,6 +149,12 @@ int mirror_create(struct mirror_pool *pool, uint64_t hole, uint64_t hole_len, co
  * that mirror_create() gave.
  */
 void mirror_destroy(struct mirror *m);
+/*
+ * Waits until both processes of a mirror that was killed, or has died, have ended: with them go descriptors,
+ * mappings and pins, and no driver that was at work for them writes to the guest's pages any more. At once for one
+ * that lives. A driver may take its time: not by a lock that others need.
+ */
+void mirror_await_end(struct mirror *m);
 pid_t mirror_pid(const struct mirror *m);
 /* Whoever may still call a function while another thread destroys the mirror holds it meanwhile. */
 void mirror_get(struct mirror *m);

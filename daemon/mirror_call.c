@@ -240,6 +240,8 @@ void mirror_thread_put(struct mirror_thread *t)
 {
 	struct mirror *m = t->m;
 
+	/* mirror_kill() wakes who waits for a call; the driver may be at work on it still */
+	mirror_await_end(m);
 	if (t->poisoned)
 		mirror_unpoison(t);
 	pthread_mutex_lock(&m->lock);

@@ -232,8 +232,7 @@ static void forget(struct mirror *m, uint64_t id)
 		free(b);
 	} while (n && !b);
 	/* it has what it had until it has ended */
-	if (atomic_load(&m->dead))
-		mirror_await_end(m);
+	mirror_await_end(m);
 }
 
 void mirror_forget_file(struct mirror_pool *pool, uint64_t id)

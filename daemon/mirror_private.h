@@ -253,9 +253,6 @@ void mirror_unwatch(struct mirror *m);
 /* mirror_filter.c: compiles the list, with or without openat(); 0 or a negative errno */
 int mirror_filter_make(struct mirror_filter *f, bool open);
 
-/* mirror_spawn.c: waits until both processes of a dead mirror have ended: with them go descriptors, mappings and pins */
-void mirror_await_end(struct mirror *m);
-
 /* mirror_call.c */
 
 /* the address that a pointer into a thread's slot has in the mirror */

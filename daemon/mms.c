@@ -99,15 +99,25 @@ struct mm *mm_take(struct session *s, uint64_t id)
 	struct mm *mm;
 
 	pthread_mutex_lock(&s->lock);
-	mm = idmap_remove(&s->mms, id);
+	mm = idmap_find(&s->mms, id);
+	if (mm && mm->ending)
+		mm = NULL;
+	if (mm)
+		mm->ending = true;
 	pthread_mutex_unlock(&s->lock);
 	return mm;
 }
 
 void mm_destroy(struct mm *mm)
 {
+	struct session *s = mm->s;
+
 	mirror_destroy(mm->mirror);
 	/* those whose fault the guest will not answer any more; new ones meet a dead mirror */
-	session_abandon_mm(mm->s, mm);
+	session_abandon_mm(s, mm);
+	pthread_mutex_lock(&s->lock);
+	if (idmap_find(&s->mms, mm->id) == mm)
+		idmap_remove(&s->mms, mm->id);
+	pthread_mutex_unlock(&s->lock);
 	mm_put(mm);
 }

@@ -31,5 +31,7 @@ void op_window_unmap(struct request *r);
 int op_continue_prepare(struct request *r);
 void op_continue(struct request *r);
 void op_nothing(struct request *r);
+/* its mirror is dead, and its lists are not applied: what it drops is out of the mirror when that has ended */
+void op_mirror_ends(struct request *r);
 
 #endif

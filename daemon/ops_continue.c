@@ -60,6 +60,15 @@ static void show_map(struct request *r)
 	go_on(r, err ? -EFAULT : 0);
 }
 
+void op_mirror_ends(struct request *r)
+{
+	mirror_await_end(r->mm->mirror);
+	if (r->next)
+		go_on(r, -EFAULT);
+	else
+		request_done(r, -EIO);
+}
+
 void op_continue(struct request *r)
 {
 	const struct pd_req_continue *q = &r->req.u.cont;

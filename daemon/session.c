@@ -205,15 +205,18 @@ static void kill_mms(struct session *s)
 {
 	for (;;) {
 		struct mm *mm;
+		bool mine;
 
 		pthread_mutex_lock(&s->lock);
 		mm = idmap_any(&s->mms);
 		if (mm)
 			idmap_remove(&s->mms, mm->id);
+		mine = mm && !mm->ending;
 		pthread_mutex_unlock(&s->lock);
 		if (!mm)
 			return;
-		mm_destroy(mm);
+		if (mine)
+			mm_destroy(mm);
 	}
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Starting and watching the paradiced under test. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -10,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -242,6 +244,58 @@ pid_t fe_worker(const struct fe_daemon *d)
 		abort();
 	}
 	return worker;
+}
+
+/* the thread of @pid that is in system call @nr; 0: none */
+static pid_t thread_in(pid_t pid, long nr)
+{
+	char path[300], text[32], *end;
+	struct dirent *e;
+	pid_t tid = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	d = opendir(path);
+	while (d && !tid && (e = readdir(d))) {
+		ssize_t len;
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/syscall", pid, e->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		len = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		text[len > 0 ? len : 0] = '\0';
+		/* "running", or the number of the call and its arguments */
+		if (strtol(text, &end, 10) == nr && end != text)
+			tid = (pid_t)strtol(e->d_name, NULL, 10);
+	}
+	if (d)
+		closedir(d);
+	return tid;
+}
+
+pid_t fe_hold_call(pid_t worker, long nr, pid_t *mapper)
+{
+	pid_t all[8], tid = 0, t;
+	unsigned int n = fe_descendants(worker, all, 8);
+
+	*mapper = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		t = thread_in(all[i], nr);
+		if (t)
+			tid = t;
+		else
+			*mapper = all[i];
+	}
+	return tid && *mapper && !ptrace(PTRACE_SEIZE, tid, NULL, NULL) ? tid : 0;
+}
+
+void fe_let_go(pid_t tid)
+{
+	while (waitpid(tid, NULL, __WALL) < 0 && errno == EINTR)
+		;
 }
 
 pid_t fe_inject(pid_t of, const char *what, const char *on)

@@ -63,6 +63,12 @@ bool fe_daemon_logged(const struct fe_daemon *d, const char *text, unsigned int 
 unsigned int fe_descendants(pid_t pid, pid_t *out, unsigned int max);
 /* The only child of the daemon: the worker. */
 pid_t fe_worker(const struct fe_daemon *d);
+/*
+ * Holds system call @nr, which a thread of @worker's only mirror is in, by ptrace: until fe_let_go() that mirror
+ * cannot end, whoever kills it. Returns the thread, 0: none is in it; *@mapper: the mirror's other process.
+ */
+pid_t fe_hold_call(pid_t worker, long nr, pid_t *mapper);
+void fe_let_go(pid_t tid);
 
 /*
  * Changes a call of a process's and of those that it starts, on what is called @on (NULL: all), as strace's inject=

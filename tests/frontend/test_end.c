@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
@@ -198,6 +199,44 @@ static void test_mirror_killed(void **state)
 	assert_int_equal(fe_read(&x->f, &other, master, PROG, 10), 1);
 	assert_int_equal(fe_mm_destroy(&x->f, &x->mm), 0);
 	assert_int_equal(fe_release(&x->f, master), 0);
+	close(slave);
+}
+
+/*
+ * The guest takes its pages back when it has its answers: there are none about a mirror that has died before the
+ * driver has come out of the last call. Here the call is held by a tracer, without whom its thread cannot end.
+ */
+static void test_mirror_takes_its_time(void **state)
+{
+	const struct pd_range gone = { PROG, PD_PAGE_SIZE };
+	struct fixture *x = *state;
+	struct pd_req drop = { .op = PD_OP_DROP, .mm = x->mm.id, .ndrops = 1 };
+	struct pd_req destroy = { .op = PD_OP_MM_DESTROY, .mm = x->mm.id };
+	struct fe_call read, drops[2] = { 0 }, end = { 0 };
+	pid_t tid, mapper;
+	int64_t master;
+	int slave = pty(x, &master);
+
+	blocked_read(x, &read, master);
+	tid = fe_hold_call(fe_worker(&x->d), SYS_read, &mapper);
+	assert_true(tid > 0);
+	/* the other process of the mirror: that this one ended is told when its last thread has */
+	assert_int_equal(kill(mapper, SIGKILL), 0);
+	assert_true(fe_daemon_logged(&x->d, "has ended unexpectedly", 5000));
+	fe_submit(&x->f, &drops[0], x->mm.queue, &drop, &gone, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &drops[0], 200), -ETIME);
+	fe_submit(&x->f, &end, PD_QUEUE_CONTROL, &destroy, NULL, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &end, 200), -ETIME);
+	fe_submit(&x->f, &drops[1], x->mm.queue, &drop, &gone, NULL, NULL);
+	assert_int_equal(fe_wait(&x->f, &drops[1], 200), -ETIME);
+	assert_int_equal(fe_wait(&x->f, &read, 0), -ETIME);
+
+	fe_let_go(tid);
+	assert_int_equal(fe_wait(&x->f, &read, 5000), -EIO);
+	assert_int_equal(fe_wait(&x->f, &drops[0], 5000), -EIO);
+	assert_int_equal(fe_wait(&x->f, &drops[1], 5000), -EIO);
+	assert_int_equal(fe_wait(&x->f, &end, 5000), 0);
+	assert_int_equal(fe_release(&x->f, (uint64_t)master), 0);
 	close(slave);
 }
 
@@ -485,6 +524,7 @@ int main(void)
 		TEST(test_worker_keeps_no_descriptor),
 		TEST(test_process_ends_at_a_fault),
 		TEST(test_mirror_killed),
+		TEST(test_mirror_takes_its_time),
 		TEST(test_worker_killed),
 		TEST(test_workers_that_die_all_the_time),
 		cmocka_unit_test(test_manager_killed),
