@@ -96,7 +96,7 @@ struct worker_settings {
 	gid_t gid;
 	bool allow_pfnmap;
 	bool xen;
-	uint32_t weak;
+	uint64_t weak;
 	struct rules_given rules;
 };
 

@@ -7,7 +7,7 @@
 
 #include "log.h"
 
-uint32_t weak_now;
+uint64_t weak_now;
 
 static const char *const names[] = {
 	[WEAK_READONLY] = "readonly",	[WEAK_IOCTLS] = "ioctls",
@@ -25,7 +25,7 @@ static const char *const names[] = {
 	[WEAK_LOOPS] = "loops",		[WEAK_LISTS] = "lists",
 	[WEAK_DONE] = "done",		[WEAK_REQUESTS] = "requests",
 	[WEAK_REPLY] = "reply",		[WEAK_QUEUES] = "queues",
-	[WEAK_AREA] = "area",
+	[WEAK_AREA] = "area",		[WEAK_END] = "end",
 };
 
 void weak_read(void)
@@ -37,7 +37,7 @@ void weak_read(void)
 	for (char *w = copy ? strtok_r(copy, ",", &save) : NULL; w; w = strtok_r(NULL, ",", &save))
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 			if (!strcmp(w, names[i]))
-				weak_now |= 1u << i;
+				weak_now |= 1ull << i;
 	free(copy);
 	log_warning("built for tests; defences that are left out: %s", given ? given : "none");
 }

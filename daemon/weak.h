@@ -44,15 +44,16 @@ enum weakness {
 	WEAK_REPLY, /* an answer's room has no more pieces than are kept */
 	WEAK_QUEUES, /* paradice-xen: a front-end has no more queues than there is room for */
 	WEAK_AREA, /* paradice-xen: the page that describes a queue's area does */
+	WEAK_END, /* nothing is answered about a mirror that was killed before it has ended */
 };
 
 struct mirror_pool;
 
 #ifdef PARADICE_WEAKNESSES
 
-extern uint32_t weak_now;
+extern uint64_t weak_now;
 
-#define WEAK(name) ((weak_now & (1u << WEAK_##name)) != 0)
+#define WEAK(name) ((weak_now & (1ull << WEAK_##name)) != 0)
 
 /* The manager's and paradice-xen's, from $PARADICE_WEAK: names in small letters, with commas between. */
 void weak_read(void);
@@ -61,14 +62,14 @@ void weak_read(void);
 /* What a worker does that an attacker has taken over: attack @which, with @number. @channel: to the manager */
 int64_t weak_attack(int channel, struct mirror_pool *pool, uint32_t which, uint32_t number);
 
-static inline void weak_set(uint32_t mask)
+static inline void weak_set(uint64_t mask)
 {
 	weak_now = mask;
 }
 
 #else
 
-#define weak_now 0u
+#define weak_now 0ull
 #define WEAK(name) false
 #define WEAK_ENVIRON(none) (none)
 
@@ -76,7 +77,7 @@ static inline void weak_read(void)
 {
 }
 
-static inline void weak_set(uint32_t mask)
+static inline void weak_set(uint64_t mask)
 {
 	(void)mask;
 }

@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -401,6 +402,34 @@ static bool drops_too_many_pages(struct scene *s)
 	return fe_daemon_logged(&s->x->d, "killed by signal", 1000);
 }
 
+/* Its mirror is killed while the driver is at work for it, which may be so for as long as it is held here. */
+static bool has_a_page_back_while_it_is_used(struct scene *s)
+{
+	int64_t file = fe_dev_open(&s->x->f, DEV_PTMX, O_RDWR | O_NOCTTY);
+	const struct pd_range page = { PROG, PD_PAGE_SIZE }, vec = { PROG, 1 };
+	struct pd_req read = { .op = PD_OP_READ,
+			       .file = (uint64_t)file,
+			       .mm = s->x->mm.id,
+			       .nvecs = 1,
+			       .oflags = O_RDWR };
+	struct pd_req drop = { .op = PD_OP_DROP, .mm = s->x->mm.id, .ndrops = 1 };
+	struct fe_call reads = { .mm = &s->x->mm }, drops = { .mm = &s->x->mm };
+	pid_t held, mapper;
+	bool early;
+
+	assert_true(file > 0);
+	fe_submit(&s->x->f, &reads, s->x->mm.queue, &read, NULL, NULL, &vec);
+	assert_int_equal(fe_wait(&s->x->f, &reads, 50), -ETIME);
+	held = fe_hold_call(fe_worker(&s->x->d), SYS_read, &mapper);
+	assert_true(held > 0);
+	assert_int_equal(kill(mapper, SIGKILL), 0);
+	assert_true(fe_daemon_logged(&s->x->d, "has ended unexpectedly", 5000));
+	fe_submit(&s->x->f, &drops, s->x->mm.queue, &drop, &page, NULL, NULL);
+	early = fe_wait(&s->x->f, &drops, 300) != -ETIME;
+	fe_let_go(held);
+	return early;
+}
+
 /* ---- by a worker that was taken over ---- */
 
 /* what the attack returned; -EPIPE when the worker was killed for it */
@@ -552,6 +581,7 @@ static const struct attempt {
 	GUEST(has_too_many_segments, "loops"),
 	GUEST(wants_its_answer_in_many_pieces, "reply"),
 	GUEST(drops_too_many_pages, "lists"),
+	GUEST(has_a_page_back_while_it_is_used, "end"),
 	WORKER(opens_a_file_of_the_hosts, "root", ""),
 	WORKER(makes_a_socket, "calls", ""),
 	WORKER(becomes_root, "caps", "calls"),

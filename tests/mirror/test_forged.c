@@ -154,7 +154,7 @@ static void test_end_without_the_defence(void **state)
 {
 	bool told;
 
-	weak_set(1u << WEAK_DONE);
+	weak_set(1ull << WEAK_DONE);
 	told = is_told_of_an_end(*state);
 	weak_set(0);
 	assert_true(told);
@@ -188,7 +188,7 @@ static void test_requests_without_the_defence(void **state)
 {
 	int64_t ret;
 
-	weak_set(1u << WEAK_REQUESTS);
+	weak_set(1ull << WEAK_REQUESTS);
 	ret = writes_requests(*state);
 	weak_set(0);
 	assert_int_equal(ret, 0);
@@ -276,7 +276,7 @@ static void test_descriptors_without_the_defence(void **state)
 {
 	bool harmed;
 
-	weak_set(1u << WEAK_RESULTS);
+	weak_set(1ull << WEAK_RESULTS);
 	harmed = takes_files_for_others(*state, 40);
 	weak_set(0);
 	assert_true(harmed);
