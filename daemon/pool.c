@@ -185,8 +185,9 @@ void pool_run_aside(struct request *r, void (*run_it)(struct request *r))
 {
 	struct aside *a = calloc(1, sizeof(*a));
 
+	/* as without a thread */
 	if (!a) {
-		request_done(r, -ENOMEM);
+		run_it(r);
 		request_put(r);
 		return;
 	}
