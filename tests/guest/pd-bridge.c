@@ -7,7 +7,8 @@
  *
  * Opens --far (the tun driver whose kernel shall have the interface NAME), then in a network
  * namespace of its own --near, whose interface gets the address, passes frames between them, and
- * runs COMMAND in that namespace. Exit: the command's status.
+ * runs COMMAND in that namespace. Exit: the command's status; 125 when they cannot be set up, or
+ * when one of them goes: the command is ended then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +56,7 @@ static void pass(int from, int to)
 	for (int i = 0; i < 64; i++) {
 		ssize_t n = read(from, frame, sizeof(frame));
 
-		if (n < 0 && (errno == EAGAIN || errno == EIO))
+		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0)
 			die("reading a frame");
@@ -102,7 +103,7 @@ int main(int argc, char **argv)
 	const char *name = "pdfar0", *address = "10.78.0.2/24";
 	char setup[256];
 	int far, near, c, status;
-	pid_t bridge, child;
+	pid_t bridge, child, ended;
 
 	while ((c = getopt_long(argc, argv, "+", longs, NULL)) >= 0) {
 		if (c == 'f')
@@ -137,11 +138,19 @@ int main(int argc, char **argv)
 	if (child < 0)
 		die("fork");
 	if (!child) {
+		setpgid(0, 0);
 		execvp(argv[optind], &argv[optind]);
 		die(argv[optind]);
 	}
-	if (waitpid(child, &status, 0) < 0)
-		die("waitpid");
+	ended = wait(&status);
+	if (ended < 0)
+		die("wait");
+	/* without the cable what runs over it would wait for ever */
+	if (ended == bridge) {
+		kill(-child, SIGKILL);
+		kill(child, SIGKILL);
+		return 125;
+	}
 	kill(bridge, SIGKILL);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
