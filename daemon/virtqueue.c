@@ -112,7 +112,7 @@ static const char *add_segment(struct guest_memory *g, struct vq_chain *c,
 {
 	uint64_t avail;
 
-	if (!WEAK(LOOPS) && c->nread + c->nwrite == VQ_MAX_SEGMENTS)
+	if (!WEAK(SEGMENTS) && c->nread + c->nwrite == VQ_MAX_SEGMENTS)
 		return "a chain with too many segments";
 	if (!d->len)
 		return "a descriptor of length 0";

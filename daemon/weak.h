@@ -37,7 +37,8 @@ enum weakness {
 	WEAK_REGION, /* windows lie in the VM's region, and beside each other */
 	WEAK_COUNT, /* PD_MAX_WINDOWS */
 	WEAK_RING, /* chains lie in their ring or table, and are no more than it holds */
-	WEAK_LOOPS, /* chains end, and have no more segments than are kept */
+	WEAK_LOOPS, /* chains end */
+	WEAK_SEGMENTS, /* and have no more segments than are kept */
 	WEAK_LISTS, /* a request's lists are no longer than what takes them */
 	WEAK_DONE, /* the end of a list of calls is not read where a program can have it written */
 	WEAK_REQUESTS, /* a mirror can read its requests, and no more */

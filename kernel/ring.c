@@ -251,7 +251,7 @@ void *pd_ring_take(struct pd_ring *ring, const void **slot, u32 *len)
 	new = pd_le16(virt_load_acquire(&ring->used->idx)) - ring->used_idx;
 	if (!new)
 		return NULL;
-	if (new > ring->num - ring->num_free && !PD_WEAK(RING))
+	if (new > ring->num - ring->num_free)
 		return pd_ring_break(ring);
 	e = &ring->used->ring[ring->used_idx & (ring->num - 1)];
 	id = __virtio32_to_cpu(true, READ_ONCE(e->id));

@@ -57,7 +57,7 @@ enum lie {
 	LIE_MANY, /* from the start: there are more than there may be */
 	LIE_SILENCE, /* nothing on the control queue is answered */
 	/* what a virtqueue of the kernel's refuses itself: for Xen */
-	LIE_ID, /* a read is answered with descriptors past the ring's table, many of them */
+	LIE_ID, /* a read is answered with a descriptor past the ring's table */
 	LIE_TWICE, /* it is answered twice */
 	LIE_LONG, /* its answer is longer than there is room for */
 };

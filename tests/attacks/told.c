@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_ring.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 #include "../../daemon/log.h"
@@ -135,19 +137,15 @@ void told_answer(struct pd_resp *resp, uint16_t op)
 	}
 }
 
-/*
- * Past a table there may be zeroes, which say that a descriptor is free. So as many answers as the ring holds, from
- * all of what a descriptor's 16 bits reach.
- */
+/* One answer, as one is asked for, to a descriptor that is farther past the table than vq_push() can say. */
 static void push_past(struct virtqueue *q)
 {
-	const uint32_t step = (UINT16_MAX - q->num) / q->num;
-	struct queue_state *state = q->state;
+	struct vring_used_elem *e = &q->used->ring[q->used_idx % q->num];
 
-	q->state = NULL; /* which has no room for them */
-	for (uint32_t i = 0; i < q->num; i++)
-		__real_vq_push(q, (uint16_t)(q->num + i * step), 0);
-	q->state = state;
+	e->id = UINT32_MAX;
+	e->len = 0;
+	__atomic_store_n(&q->used->idx, ++q->used_idx, __ATOMIC_RELEASE);
+	eventfd_write(q->call, 1);
 }
 
 bool told_give(struct virtqueue *q, uint16_t head, uint32_t *len)
