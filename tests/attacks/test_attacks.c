@@ -541,7 +541,7 @@ static bool gets_a_node_that_it_may_not(struct scene *s)
  * struct attempt - an attack
  * @defence: what PARADICE_WEAK calls the defence against it
  * @also: others that are left out in both runs, to show this one alone
- * @weak_build: of the daemon, in both runs: which that needs, or a taken-over worker
+ * @weak_build: the daemon that is built for tests in both runs, for @also or a worker that is taken over
  */
 static const struct attempt {
 	bool (*attack)(struct scene *s);
